@@ -1,0 +1,1 @@
+"""Alembic's script directory: every change of the tables since the first one."""

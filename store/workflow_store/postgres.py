@@ -1,0 +1,182 @@
+"""PostgreSQL as our own database, through psycopg's own cursors on SQLAlchemy's pool.
+
+Promises: `load` is one round trip and so is `save`; both are single statements on a connection in autocommit mode, so that
+no BEGIN and no COMMIT travels. A transaction exists only while a unit holds the row lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from workflow.errors import StoreError
+from workflow.ports import Change, InstanceId
+from workflow_store import loading
+from workflow_store.faults import LostConnectionError, from_postgres
+from workflow_store.saving_postgres import save_with, template, values_of
+from workflow_store.statements import Book, Row, Statement
+from workflow_store.tables import Tables
+from workflow_store.unit_of_work import Unit
+
+SESSION = (
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+    "SET lock_timeout = '5s'; SET jit = off; SET timezone = 'UTC'"
+)
+PREPARED = 1_000  # statements kept per connection: one per combination of arms that was ever used
+
+
+class PsycopgRunner:
+    """Runs prepared statements on a driver connection in autocommit mode."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        """Keep one cursor for the connection's life."""
+        self._cursor = psycopg.RawCursor(raw)
+
+    def rows(self, statement: Statement, values: Mapping[str, Any], /) -> Sequence[Row]:
+        """Run a statement that gives rows."""
+        cursor = self._cursor
+        cursor.execute(statement.text, statement.bind(values), prepare=True, binary=True)
+        return cursor.fetchall()
+
+    def change(self, statement: Statement, values: Mapping[str, Any], /) -> int:
+        """Run a statement that gives none."""
+        return self._cursor.execute(statement.text, statement.bind(values), prepare=True).rowcount
+
+    def change_many(self, statement: Statement, values: Sequence[Sequence[Any]], /) -> int:
+        """Run a statement once per sequence of values."""
+        return sum(self._cursor.execute(statement.text, row, prepare=True).rowcount for row in values)
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._cursor.execute("BEGIN")
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._cursor.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo what is not committed."""
+        raw = self._cursor.connection
+        if not raw.closed and raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._cursor.execute("ROLLBACK")
+
+
+class PostgresDatabase:
+    """The pool."""
+
+    is_memory = False
+
+    def __init__(self, url: sa.URL, tables: Tables, *, pool_size: int) -> None:
+        """Prepare the pool; nothing is opened yet."""
+        self.engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            isolation_level="AUTOCOMMIT",
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_reset_on_return=None,  # a connection comes back without a transaction: `transaction` sees to it
+        )
+        sa.event.listen(self.engine, "connect", _prepare)
+        self.book = Book("postgresql", "numeric_dollar", tables)
+
+    @contextmanager
+    def reading(self) -> Iterator[PsycopgRunner]:
+        """Lend a connection in autocommit mode."""
+        lent = self._connection()
+        info = lent.info
+        try:
+            run = info.get("workflow")
+            if run is None:
+                run = info["workflow"] = PsycopgRunner(lent.driver_connection)
+            yield run
+        except psycopg.Error as error:
+            fault = from_postgres(error)
+            if isinstance(fault, LostConnectionError):
+                lent.invalidate()
+            raise fault from error
+        finally:
+            lent.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[PsycopgRunner]:
+        """Lend a connection inside a transaction; what is not committed by then is rolled back at the end."""
+        with self.reading() as run:
+            run.begin()
+            try:
+                yield run
+            finally:
+                run.roll_back()
+
+    def _connection(self) -> sa.PoolProxiedConnection:
+        try:
+            return self.engine.raw_connection()
+        except sa.exc.TimeoutError as error:
+            raise StoreError("All connections of the pool are in use: raise `pool_size`, or hold fewer units at once.") from error
+        except (sa.exc.DBAPIError, psycopg.Error) as error:
+            raise LostConnectionError(f"PostgreSQL cannot be reached: {getattr(error, 'orig', error)}") from error
+
+    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        """Run one statement in a transaction of its own."""
+        with self.reading() as run:
+            return run.rows(statement, values)
+
+    def unit(self, ending: ExitStack) -> PostgresUnit:
+        """Give a unit of work."""
+        return PostgresUnit(self, ending)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _prepare(raw: psycopg.Connection[Any], _record: object) -> None:
+    raw.autocommit = True
+    raw.prepared_max = PREPARED
+    raw.execute(SESSION)
+
+
+class PostgresUnit(Unit):
+    """A unit of work on our own connection."""
+
+    def __init__(self, database: PostgresDatabase, ending: ExitStack) -> None:
+        """Keep the database; `ending` is what is left at the end of the unit."""
+        self._database = database
+        self._ending = ending
+        self._held: PsycopgRunner | None = None
+
+    @property
+    def _book(self) -> Book:
+        return self._database.book
+
+    def _rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        if self._held is not None:
+            return self._held.rows(statement, values)
+        try:
+            return self._database.rows(statement, values)
+        except LostConnectionError:
+            # The server was restarted since the pool last used this connection. Reading twice harms nobody.
+            self._database.engine.dispose()
+            return self._database.rows(statement, values)
+
+    def _lock(self, instance_id: InstanceId | None) -> None:
+        if self._held is None:
+            self._held = self._ending.enter_context(self._database.transaction())
+        self._held.rows(self._book[loading.LOCK], {"instance_id": instance_id})
+
+    def save(self, change: Change, /) -> None:
+        """Write the change and commit; raises `ConflictError` when somebody was faster (nothing is written then)."""
+        arms, values = values_of(change)
+        statement = self._book[template(arms, is_new=change.is_new)]
+        if self._held is not None:
+            run, self._held = self._held, None
+            with self._ending.pop_all():
+                save_with(run, statement, values)
+                run.commit()
+            return
+        with self._database.reading() as run:
+            save_with(run, statement, values)

@@ -1,0 +1,186 @@
+"""SQLite as our own database: WAL, durable, one writer at a time.
+
+Promises: `load` takes no lock; `save` is one write transaction of driver-level statements, begun IMMEDIATE so that it
+never has to be retried half way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from workflow.errors import StoreError
+from workflow.ports import Change, InstanceId
+from workflow_store import saving_sqlite
+from workflow_store.faults import from_sqlite
+from workflow_store.statements import Book, Row, Statement
+from workflow_store.tables import Tables
+from workflow_store.unit_of_work import Unit
+
+BUSY_SECONDS = 5.0
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
+
+
+class SqliteRunner:
+    """Runs statements on a driver connection."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Any) -> None:
+        """Take a driver connection in autocommit mode: transactions are begun by hand."""
+        self._raw = raw
+
+    def rows(self, statement: Statement, values: Mapping[str, Any], /) -> Sequence[Row]:
+        """Run a statement that gives rows."""
+        return self._raw.execute(statement.text, statement.bind(values)).fetchall()
+
+    def change(self, statement: Statement, values: Mapping[str, Any], /) -> int:
+        """Run a statement that gives none."""
+        return self._raw.execute(statement.text, statement.bind(values)).rowcount
+
+    def begin(self) -> None:
+        """Begin a write transaction."""
+        self._raw.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._raw.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo what is not committed."""
+        if self._raw.in_transaction:
+            self._raw.execute("ROLLBACK")
+
+    def change_many(self, statement: Statement, values: Sequence[Sequence[Any]], /) -> int:
+        """Run a statement once per sequence of values."""
+        if len(values) == 1:
+            return self._raw.execute(statement.text, values[0]).rowcount
+        return self._raw.executemany(statement.text, values).rowcount
+
+
+class SqliteDatabase:
+    """The pool, and the one door for writers of this process."""
+
+    def __init__(self, url: sa.URL, tables: Tables, *, pool_size: int, busy_seconds: float = BUSY_SECONDS) -> None:
+        """Prepare the pool; nothing is opened yet."""
+        self.is_memory = url.database in {None, "", ":memory:"} or "mode=memory" in str(url)
+        self.engine = _engine(url, is_memory=self.is_memory, pool_size=pool_size, busy_seconds=busy_seconds)
+        self.book = Book("sqlite", "qmark", tables)
+        self._busy_seconds = busy_seconds
+        # Writers of one process queue here: SQLite's own waiting sleeps ever longer and is not fair.
+        self._door = threading.RLock()
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteRunner]:
+        """Lend a connection; a database in memory has only one, so its readers queue with its writers."""
+        if not self.is_memory:
+            with self._lent() as run:
+                yield run
+            return
+        with self._through_door(), self._lent() as run:
+            yield run
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqliteRunner]:
+        """Lend a connection inside a write transaction; what is not committed by then is rolled back at the end."""
+        with self._through_door(), self._lent() as run:
+            run.begin()
+            try:
+                yield run
+            finally:
+                run.roll_back()
+
+    @contextmanager
+    def _through_door(self) -> Iterator[None]:
+        if not self._door.acquire(timeout=self._busy_seconds):
+            raise StoreError("Another thread kept the SQLite file until the waiting time was over; try again.")
+        try:
+            yield
+        finally:
+            self._door.release()
+
+    @contextmanager
+    def _lent(self) -> Iterator[SqliteRunner]:
+        try:
+            lent = self.engine.raw_connection()
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
+            raise StoreError(f"SQLite cannot open the file: {getattr(error, 'orig', error)}.") from error
+        try:
+            yield SqliteRunner(lent.driver_connection)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, is_joined=False) from error
+        finally:
+            lent.close()
+
+    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        """Run one statement in a transaction of its own."""
+        with self.reading() as run:
+            return run.rows(statement, values)
+
+    def unit(self, ending: ExitStack) -> SqliteUnit:
+        """Give a unit of work."""
+        return SqliteUnit(self, ending)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: sa.URL, *, is_memory: bool, pool_size: int, busy_seconds: float) -> sa.Engine:
+    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "cached_statements": 512}}
+    if is_memory:
+        options["poolclass"] = sa.StaticPool
+    else:
+        options |= {"poolclass": sa.QueuePool, "pool_size": pool_size, "max_overflow": pool_size}
+    engine = sa.create_engine(url, pool_reset_on_return=None, **options)
+
+    def prepare(raw: sqlite3.Connection, _record: object) -> None:
+        raw.isolation_level = None
+        raw.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
+        for pragma in PRAGMAS:
+            raw.execute(f"PRAGMA {pragma}")
+
+    sa.event.listen(engine, "connect", prepare)
+    return engine
+
+
+class SqliteUnit(Unit):
+    """A unit of work on our own SQLite file."""
+
+    def __init__(self, database: SqliteDatabase, ending: ExitStack) -> None:
+        """Keep the database; `ending` is what is left at the end of the unit."""
+        self._database = database
+        self._ending = ending
+        self._held: SqliteRunner | None = None
+
+    @property
+    def _book(self) -> Book:
+        return self._database.book
+
+    def _rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        if self._held is not None:
+            return self._held.rows(statement, values)
+        return self._database.rows(statement, values)
+
+    def _lock(self, instance_id: InstanceId | None) -> None:
+        """Begin the write transaction: SQLite locks the whole file."""
+        del instance_id
+        if self._held is None:
+            self._held = self._ending.enter_context(self._database.transaction())
+
+    def save(self, change: Change, /) -> None:
+        """Write the change and commit; raises `ConflictError` when somebody was faster (nothing is written then)."""
+        if self._held is not None:
+            run, self._held = self._held, None
+            with self._ending.pop_all():
+                saving_sqlite.save(run, self._book, change)
+                run.commit()
+            return
+        with self._database.transaction() as run:
+            saving_sqlite.save(run, self._book, change)
+            run.commit()

@@ -1,0 +1,1 @@
+"""Decides. Pure: values in, values out; never reads a clock, a file, a random source or a log."""

@@ -1,0 +1,209 @@
+"""The machine: every transition of a definition, compiled once to one flat table.
+
+Promises: the only importer of `transitions`. Compound states are compiled away: the table has the leaf states only, each
+with the transitions it inherits, because a flat `transitions` machine costs a fraction of its hierarchical form.
+
+Rules that live here and nowhere else:
+- The innermost state that mentions an event handles it. It does not bubble further out when its guards are false: an
+  outer state is no way around an inner guard.
+- The transitions of that state are tried in declaration order; the first whose guards all hold is taken.
+- A transition with a quorum that is not yet reached is accepted as an internal one: it is counted and nothing moves.
+- Names are checked before the library is asked: it raises for an unknown event, but silently accepts unknown targets
+  and dotted callbacks, and its auto-transitions would bypass every guard (so they are switched off).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from transitions import Machine
+
+from workflow.errors import Reason
+from workflow.states.definition import ROOT, Assignment, Definition, EventName, Role, Rule, StatePath, Transition
+from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
+from workflow.states.known import Known
+from workflow.states.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRule:
+    """A rule with its compiled guard; `checks` are the checks whose facts it reads, `is_open` tells that it needs facts or payload."""
+
+    rule: Rule
+    guard: Guard
+    checks: frozenset[str]
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrow:
+    """A transition as it is ready to be tried."""
+
+    transition: Transition
+    rules: tuple[CompiledRule, ...]
+    values: Mapping[Assignment, Guard]
+
+    def holds(self, view: View) -> bool:
+        """Tell whether all guards hold; an error is a no."""
+        return not any(self.failures_of(rule, view) for rule in self.rules)
+
+    def failures(self, view: View) -> list[Reason]:
+        """Give a reason for each guard that does not hold."""
+        return [reason for rule in self.rules for reason in self.failures_of(rule, view)]
+
+    def failures_of(self, compiled: CompiledRule, view: View) -> list[Reason]:
+        """Give the reason why one guard does not hold, none when it does; an error is a no."""
+        try:
+            return [] if compiled.guard.holds(view.look_up) else [_reason(compiled.rule)]
+        except GuardFault as fault:
+            return [_reason(compiled.rule, private=f"guard_error: {fault}"[:200])]
+
+    def is_reached(self, view: View, actor: str) -> bool:
+        """Tell whether the present event completes the quorum (always, when there is none)."""
+        quorum = self.transition.quorum
+        if quorum is None:
+            return True
+        tally = view.instance.tallies.get(self.transition.event)
+        if tally is None:
+            return quorum.need <= 1
+        counted = len({*tally.actors, actor}) if quorum.is_distinct else tally.count + 1
+        return counted >= quorum.need
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The light model that the library moves: it lives for one decision."""
+
+    state: str
+    view: View
+    actor: str
+    arrow: Arrow | None = None
+    is_counted_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The transition that an event takes; `is_counted_only` when a quorum is not yet reached and nothing moves."""
+
+    arrow: Arrow
+    is_counted_only: bool
+
+
+class Table:
+    """A definition, ready to run. Building it costs some milliseconds, so the engine keeps one for each definition."""
+
+    def __init__(self, definition: Definition, known: Known) -> None:
+        """Compile every guard and every transition; the definition must have been checked."""
+        self.definition = definition
+        self._arrows = {
+            path: tuple(self._arrow(transition, known) for transition in state.transitions) for path, state in definition.states.items()
+        }
+        self.start = self._arrow(definition.start, known)
+        self._by_leaf: dict[tuple[StatePath, EventName], tuple[Arrow, ...]] = {}
+        self._machine = Machine(
+            model=None,
+            states=[leaf.path for leaf in definition.leaves()],
+            initial=definition.start.target,
+            auto_transitions=False,
+            after_state_change=None,
+        )
+        for leaf in definition.leaves():
+            self._add_leaf(leaf.path)
+        self._work = {leaf.path: tuple(self._work_of(leaf.path)) for leaf in definition.leaves()}
+
+    def arrows(self, state: StatePath, event: EventName) -> tuple[Arrow, ...]:
+        """Give the transitions that an event may take in a leaf state, in the order in which they are tried."""
+        return self._by_leaf.get((state, event), ())
+
+    def events_in(self, state: StatePath) -> tuple[EventName, ...]:
+        """Name the events that a leaf state handles, itself or by inheritance."""
+        return tuple(event for leaf, event in self._by_leaf if leaf == state)
+
+    def work_in(self, state: StatePath) -> tuple[tuple[EventName, Role], ...]:
+        """Give the events of a leaf state that are somebody's work, with the roles whose work they are.
+
+        Events that hold everywhere (handled by the root) and those that need no identity are no work of anybody.
+        """
+        return self._work.get(state, ())
+
+    def choose(self, event: EventName, view: View, actor: str) -> Choice | tuple[Reason, ...]:
+        """Say which transition the event takes, or every reason why it takes none."""
+        state = view.instance.state
+        arrows = self._by_leaf.get((state, event))
+        if not arrows:
+            return (self.wrong_state(event, state),)
+        attempt = _Attempt(state, view, actor)
+        # The return value is the library's word that a transition was taken; what was taken is on the attempt.
+        if self._machine.events[event].trigger(attempt, attempt) and attempt.arrow is not None:
+            return Choice(arrow=attempt.arrow, is_counted_only=attempt.is_counted_only)
+        return _distinct(reason for arrow in arrows for reason in arrow.failures(view))
+
+    def wrong_state(self, event: EventName, state: StatePath) -> Reason:
+        """Say that an event is not possible in a state, and where it is."""
+        where = sorted({leaf for leaf, name in self._by_leaf if name == event})
+        return Reason(
+            code="wrong_state",
+            message=f"{event!r} is not possible in the state {state!r}.",
+            needed=f"one of the states {', '.join(where)}" if where else "",
+        )
+
+    def _add_leaf(self, leaf: StatePath) -> None:
+        for path in self.definition.lineage(leaf):
+            for arrow in self._arrows[path]:
+                key = (leaf, arrow.transition.event)
+                handled = self._by_leaf.get(key, ())
+                if handled and handled[0].transition.source != path:
+                    continue  # an inner state handles this event
+                self._by_leaf[key] = (*handled, arrow)
+                self._add_to_machine(leaf, arrow)
+
+    def _work_of(self, leaf: StatePath) -> Iterator[tuple[EventName, Role]]:
+        for name, type_ in self.definition.events.items():
+            arrows = self.arrows(leaf, name)
+            if arrows and arrows[0].transition.source != ROOT:
+                roles = (self.definition.roles[role] for role in type_.by)
+                yield from ((name, role) for role in roles if not role.is_anyone)
+
+    def _add_to_machine(self, leaf: StatePath, arrow: Arrow) -> None:
+        event, target = arrow.transition.event, arrow.transition.target
+        if arrow.transition.quorum is None:
+            self._machine.add_transition(event, leaf, target, conditions=[partial(_take, arrow, False)])  # partial for the library
+            return
+        self._machine.add_transition(event, leaf, target, conditions=[partial(_take_when_reached, arrow)])
+        self._machine.add_transition(event, leaf, None, conditions=[partial(_take, arrow, True)])  # partial for the library
+
+    def _arrow(self, transition: Transition, known: Known) -> Arrow:
+        event = self.definition.events[transition.event]
+        leaves = leaves_of(self.definition, known, event)
+        rules = []
+        for rule in transition.guards:
+            guard = compile_guard(rule.source, leaves)
+            checks = frozenset(leaf.split(".")[1] for leaf in guard.reads if leaf.startswith("facts."))
+            is_open = any(leaf.startswith(("facts.", "event.")) for leaf in guard.reads)
+            rules.append(CompiledRule(rule=rule, guard=guard, checks=checks, is_open=is_open))
+        values = {a: compile_guard(a.source, leaves) for a in transition.assignments if a.source is not None}
+        return Arrow(transition=transition, rules=tuple(rules), values=values)
+
+
+def _take(arrow: Arrow, is_counted_only: bool, attempt: _Attempt) -> bool:  # noqa: FBT001  # bound by partial, called by the library
+    """Tell the library whether the transition is taken, and note on the attempt which one it was."""
+    if not arrow.holds(attempt.view):
+        return False
+    attempt.arrow, attempt.is_counted_only = arrow, is_counted_only
+    return True
+
+
+def _take_when_reached(arrow: Arrow, attempt: _Attempt) -> bool:
+    """Take a transition whose quorum the present event completes."""
+    return arrow.is_reached(attempt.view, attempt.actor) and _take(arrow, False, attempt)  # bound by partial elsewhere
+
+
+def _reason(rule: Rule, *, private: str = "") -> Reason:
+    message = rule.message or f"The guard {rule.source!r} does not hold."
+    return Reason(code=rule.code, message=message, needed=rule.needed, private=private)
+
+
+def _distinct(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    return tuple(dict.fromkeys(reasons))

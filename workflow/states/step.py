@@ -1,0 +1,502 @@
+"""The step: one event against one situation.
+
+Promises: pure, total and the only place where an instance changes. Everything that affects what a transition does lives
+here and in `machine` (which transition), `who` (who may) and `timers` (which deadlines).
+
+The life of one event:
+1. `settle` fires the deadlines that were reached before it, each at its own instant.
+2. `permit` judges state, role and payload; only then do checks turn secrets into facts (outside, they are slow).
+3. `decide` judges the guards with these facts and gives the step or every reason why not.
+4. `settle` once more: a step may have armed a deadline that is already reached.
+
+What a step does to states, in one rule: it leaves everything below the *domain* and enters from there down to the target.
+The domain of a transition is its source, when the target lies inside the source (only children are left, the source's
+own timers run on), unless it says `reenter`; otherwise it is the nearest ancestor that source and target share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from workflow.errors import Reason
+from workflow.states import timers as timing
+from workflow.states.calendar import Calendar
+from workflow.states.catalogue import Catalogue
+from workflow.states.definition import ActionUse, Definition, EventName, FieldName, State, StatePath, TimerKey, Transition
+from workflow.states.effects import Effect
+from workflow.states.guards import GuardFault
+from workflow.states.instance import (
+    ENGINE_ACTOR,
+    Actor,
+    ActorId,
+    Delegation,
+    Event,
+    Instance,
+    InstanceId,
+    Plain,
+    Situation,
+    Tally,
+    Timer,
+)
+from workflow.states.machine import Arrow, Choice, Table
+from workflow.states.payload import validate
+from workflow.states.verdict import Facts, Kind, Permitted, Refused, Step
+from workflow.states.view import View
+from workflow.states.who import Holders, is_deputy_of
+from workflow.states.who import permit as judge_actor
+
+MAX_FIRINGS = 1_000
+"""More deadlines than this in one settling is a definition that runs in circles."""
+
+_ENGINE = Actor(id=ENGINE_ACTOR)
+
+
+class EndlessTimersError(RuntimeError):
+    """A definition's timers fire one another without end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What deciding needs beside the situation: the compiled definition and the documents in force."""
+
+    table: Table
+    calendar: Calendar | None = None
+    catalogue: Catalogue | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """The definition the instance is pinned to."""
+        return self.table.definition
+
+
+def permit(
+    world: World,
+    situation: Situation | None,
+    event: Event,
+    *,
+    subject: ActorId,
+    delegations: Collection[Delegation],
+    holders: Holders,
+    now: datetime,
+    is_payload_known: bool = True,
+) -> Permitted | Refused:
+    """Judge what can be judged without checks: the state, the actor, the payload. All reasons at once.
+
+    `is_payload_known` is False when somebody asks what may be done: then the payload is not judged.
+    """
+    definition = world.definition
+    type_ = definition.events.get(event.name)
+    if type_ is None:
+        return Refused(reasons=(Reason(code="unknown_event", message=f"The definition {definition.name!r} has no event {event.name!r}."),))
+    instance = situation.instance if situation else None
+    reasons: list[Reason] = []
+    if instance is None and event.name != definition.start.event:
+        reasons.append(
+            Reason(code="wrong_state", message=f"An onboarding starts with {definition.start.event!r}, not with {event.name!r}.")
+        )
+    elif instance is not None and not world.table.arrows(instance.state, event.name):
+        reasons.append(world.table.wrong_state(event.name, instance.state))
+    if type_.is_engine:
+        reasons.append(Reason(code="engine_only", message=f"{event.name!r} is fired by the engine alone."))
+        return Refused(reasons=tuple(reasons))
+    permission = judge_actor(
+        definition, type_, event.actor, instance=instance, subject=subject, delegations=delegations, holders=holders, now=now
+    )
+    reasons += permission.reasons
+    payload: dict[str, object] = {}
+    if is_payload_known:
+        fields: Mapping[str, object] = {**instance.fields} if instance else {}  # type: ignore[dict-item]  # names of fields are text
+        payload, faults = validate(type_, event.payload, instance_fields=fields, catalogue=world.catalogue)
+        reasons += faults
+    if instance is not None:
+        reasons += _counted_already(world, instance, event)
+    if reasons:
+        return Refused(reasons=tuple(reasons))
+    return Permitted(event=event, payload=payload, roles=permission.roles, on_behalf_of=permission.on_behalf_of)
+
+
+def decide(
+    world: World, situation: Situation, permitted: Permitted, facts: Facts, *, delegations: Collection[Delegation], now: datetime
+) -> Step | Refused:
+    """Judge the guards and make the step, or give every reason why not."""
+    event, instance = permitted.event, situation.instance
+    view = View(
+        definition=world.definition,
+        instance=instance,
+        event=event.name,
+        now=now,
+        payload=permitted.payload,
+        facts=facts,
+        is_subject=event.actor.id == instance.subject,
+        is_deputy=permitted.on_behalf_of is not None or is_deputy_of(event.actor.id, instance.subject, delegations, now),
+    )
+    choice = world.table.choose(event.name, view, event.actor.id)
+    if isinstance(choice, tuple):
+        return Refused(reasons=choice)
+    return _made_or_refused(_Making(world, situation, event, view, at=now, kind=Kind.ACCEPTED, permitted=permitted), choice)
+
+
+def begin(
+    world: World,
+    permitted: Permitted,
+    facts: Facts,
+    *,
+    instance_id: InstanceId,
+    subject: ActorId,
+    now: datetime,
+) -> Step | Refused:
+    """Make the first step of a new instance, or give every reason why not."""
+    definition, event = world.definition, permitted.event
+    calendar_digest = world.calendar.digest if world.calendar else None
+    nobody = Instance(
+        id=instance_id,
+        definition=definition.name,
+        digest=definition.digest,
+        state=StatePath(""),
+        subject=subject,
+        fields={f.name: f.default for f in definition.fields.values() if f.default is not None},
+        started_at=now,
+        recorded_at=now,
+        calendar_digest=calendar_digest,
+    )
+    view = View(
+        definition=definition,
+        instance=nobody,
+        event=event.name,
+        now=now,
+        payload=permitted.payload,
+        facts=facts,
+        is_subject=event.actor.id == subject,
+    )
+    if reasons := world.table.start.failures(view):
+        return Refused(reasons=tuple(reasons))
+    made = _Making(world, Situation(instance=nobody), event, view, at=now, kind=Kind.STARTED, permitted=permitted)
+    return _made_or_refused(made, Choice(arrow=world.table.start, is_counted_only=False))
+
+
+def report(world: World, situation: Situation, effect: Effect, name: EventName, *, performed_at: datetime, now: datetime) -> Step:
+    """Make the step of a report: an effect was performed (or failed for good) at `performed_at`.
+
+    A report that no transition handles is recorded all the same. A report of an older serial changes nothing: a newer
+    message has replaced the one it speaks of.
+    """
+    event = Event(name=name, actor=_ENGINE, payload={"serial": effect.serial}, occurred_at=performed_at)
+    instance = situation.instance
+    view = View(definition=world.definition, instance=instance, event=name, now=now)
+    made = _Making(world, situation, event, view, at=min(performed_at, now), kind=Kind.REPORTED)
+    is_current = effect.serial == instance.serials.get(effect.link or str(effect.done), 0)
+    choice = world.table.choose(name, view, ENGINE_ACTOR) if is_current and world.table.arrows(instance.state, name) else ()
+    made.mark = performed_at if is_current else None
+    return made.step_or_nothing(choice if isinstance(choice, Choice) else None)
+
+
+def tell(world: World, situation: Situation, event: Event, *, now: datetime) -> Step:
+    """Make the step of an engine event that is neither timer nor report, such as a second registration of a unique value.
+
+    It is recorded even when no transition takes it.
+    """
+    view = View(definition=world.definition, instance=situation.instance, event=event.name, now=now)
+    made = _Making(world, situation, event, view, at=now, kind=Kind.ACCEPTED)
+    choice = world.table.choose(event.name, view, ENGINE_ACTOR)
+    return made.step_or_nothing(choice if isinstance(choice, Choice) else None)
+
+
+def settle(world: World, situation: Situation, *, now: datetime) -> tuple[Step, ...]:
+    """Fire every deadline that is reached at `now`, in due order, each at its own instant, until none is due.
+
+    Raises:
+        EndlessTimersError: more than `MAX_FIRINGS` deadlines in one settling.
+    """
+    steps: list[Step] = []
+    while due := [t for t in situation.timers if t.due_at is not None and t.due_at <= now]:
+        if len(steps) >= MAX_FIRINGS:
+            raise EndlessTimersError(f"More than {MAX_FIRINGS} deadlines of {situation.instance.id} were reached at once.")
+        steps.append(_fire(world, situation, min(due, key=timing.order), now=now))
+        situation = steps[-1].after
+    return tuple(steps)
+
+
+def recalendar(world: World, situation: Situation, *, now: datetime) -> Step | None:
+    """Apply a newly published calendar to the running deadlines; None when it is the one they were computed by.
+
+    The instance takes note of the calendar even when no deadline moves; only a move is worth an entry, so the step's
+    `moved` is empty then and the caller keeps the situation without recording it.
+    """
+    digest = world.calendar.digest if world.calendar else None
+    if digest is None or digest == situation.instance.calendar_digest:
+        return None
+    moved = timing.recalculate(world.definition, situation.timers, world.calendar)
+    changed = {old.key: new for old, new in moved}
+    after = Situation(
+        instance=replace(situation.instance, calendar_digest=digest), timers=tuple(changed.get(t.key, t) for t in situation.timers)
+    )
+    event = Event(name=EventName("calendar_changed"), actor=_ENGINE)
+    return Step(kind=Kind.CALENDAR_CHANGED, before=situation, after=after, event=event, occurred_at=now, moved=tuple(moved))
+
+
+def _fire(world: World, situation: Situation, timer: Timer, *, now: datetime) -> Step:
+    """Fire one deadline at its own instant. The timer is spent even when no transition takes its event."""
+    at = timer.due_at or now
+    event = Event(name=timer.event, actor=_ENGINE)
+    without = Situation(instance=situation.instance, timers=tuple(t for t in situation.timers if t.key != timer.key))
+    view = View(definition=world.definition, instance=situation.instance, event=timer.event, now=at)
+    choice = world.table.choose(timer.event, view, ENGINE_ACTOR)
+    made = _Making(world, without, event, view, at=at, kind=Kind.FIRED)
+    made.spent = timer
+    step = made.step_or_nothing(choice if isinstance(choice, Choice) else None)
+    return _without_overtaken_notices(step, timer, now=now)
+
+
+def _without_overtaken_notices(step: Step, timer: Timer, *, now: datetime) -> Step:
+    """Drop the notices of a rung when a later rung of the same ladder is reached as well: only the last one notifies."""
+    is_overtaken = any(t.state == timer.state and t.due_at is not None and t.due_at <= now for t in step.after.timers)
+    if not is_overtaken:
+        return step
+    dropped = tuple(e for e in step.effects if e.is_notice and e.done is None)
+    return replace(step, effects=tuple(e for e in step.effects if e not in dropped), suppressed=dropped)
+
+
+def _made_or_refused(made: _Making, choice: Choice) -> Step | Refused:
+    """Make the step; a value that cannot be computed is a refusal, like a guard that cannot."""
+    try:
+        return made.step(choice)
+    except GuardFault as fault:
+        message = "A value that this event sets cannot be computed."
+        return Refused(reasons=(Reason(code="set_error", message=message, private=f"set_error: {fault}"[:200]),))
+
+
+def _counted_already(world: World, instance: Instance, event: Event) -> list[Reason]:
+    """Refuse a second voice of the same actor where a quorum wants different ones."""
+    for arrow in world.table.arrows(instance.state, event.name):
+        quorum, tally = arrow.transition.quorum, instance.tallies.get(event.name)
+        if quorum is not None and quorum.is_distinct and tally is not None and event.actor.id in tally.actors:
+            message = f"This actor's {event.name!r} is counted already; {quorum.need} different people are needed."
+            return [Reason(code="counted_already", message=message, needed="another person")]
+    return []
+
+
+class _Making:
+    """One step in the making: collects what follows from the chosen transition, then gives the step."""
+
+    def __init__(
+        self, world: World, situation: Situation, event: Event, view: View, *, at: datetime, kind: Kind, permitted: Permitted | None = None
+    ) -> None:
+        self.world, self.situation, self.event, self.view = world, situation, event, view
+        self.definition = world.definition
+        self.at, self.kind, self.permitted = at, kind, permitted
+        self.mark: datetime | None = None
+        self.spent: Timer | None = None
+        self.serials = dict(situation.instance.serials)
+
+    def step_or_nothing(self, choice: Choice | None) -> Step:
+        """Make the step of a timer or report; what it would write but cannot compute leaves everything as it was."""
+        try:
+            return self.step(choice)
+        except GuardFault:
+            return self.step(None)
+
+    def step(self, choice: Choice | None) -> Step:
+        """Make the step for the chosen transition; None when no transition takes the event."""
+        before = self.situation.instance
+        arrow = choice.arrow if choice and not choice.is_counted_only else None
+        target = arrow.transition.target if arrow else None
+        left, entered = self._path(arrow.transition, before.state) if arrow and target is not None else ((), ())
+        leaf = target if target is not None else before.state
+        effects = self._effects(arrow, left, entered)
+        fields, personal_set, personal = self._assign(arrow)
+        timers, armed, disarmed, moved = self._timers(left, entered, leaf)
+        after = replace(
+            before,
+            state=leaf,
+            version=before.version + 1,
+            fields=fields,
+            personal=personal_set,
+            tallies=self._tallies(choice, entered),
+            deciders=self._deciders(),
+            serials=self.serials,
+            marks=self._marks(entered),
+            outcome=self._outcome(leaf) if entered else before.outcome,
+        )
+        plain, withheld = self._payload(personal)
+        permitted, type_ = self.permitted, self.definition.events.get(self.event.name)
+        return Step(
+            kind=self.kind,
+            before=None if self.kind is Kind.STARTED else self.situation,
+            after=Situation(instance=after, timers=timers),
+            event=self.event,
+            occurred_at=self.at,
+            facts=self.view.facts,
+            effects=effects,
+            personal=personal,
+            payload=plain,
+            personal_payload=withheld,
+            armed=armed,
+            disarmed=disarmed,
+            moved=moved,
+            roles=permitted.roles if permitted else (),
+            on_behalf_of=permitted.on_behalf_of if permitted else None,
+            is_automatic=type_ is not None and type_.is_automatic,
+        )
+
+    def _path(self, transition: Transition, current: StatePath) -> tuple[tuple[StatePath, ...], tuple[StatePath, ...]]:
+        """Give the states left (innermost first) and entered (outermost first)."""
+        definition, target = self.definition, transition.target
+        if target is None:
+            return (), ()
+        if self.kind is Kind.STARTED:
+            return (), tuple(reversed(definition.lineage(target)))
+        is_local = definition.is_within(target, transition.source)
+        domain: StatePath | None = transition.source
+        if is_local and transition.is_reentering:
+            domain = definition.states[transition.source].parent
+        elif not is_local:
+            domain = next(p for p in definition.lineage(transition.source) if definition.is_within(target, p))
+        return _below(definition, current, domain), tuple(reversed(_below(definition, target, domain)))
+
+    def _effects(self, arrow: Arrow | None, left: tuple[StatePath, ...], entered: tuple[StatePath, ...]) -> tuple[Effect, ...]:
+        if arrow is None:
+            return ()
+        states = self.definition.states
+        uses = [use for path in left for use in states[path].exit]
+        uses += arrow.transition.actions
+        uses += [use for path in entered for use in states[path].entry]
+        return tuple(self._effect(use) for use in uses)
+
+    def _effect(self, use: ActionUse) -> Effect:
+        """Make the effect; one whose outcome is reported takes the next serial, so that an older report is known as such."""
+        serial, counted = 0, use.link or use.done
+        if counted is not None:
+            serial = self.serials[counted] = self.serials.get(counted, 0) + 1
+        return Effect(
+            kind=use.kind,
+            name=use.name,
+            to=use.to,
+            link=use.link,
+            serial=serial,
+            done=use.done,
+            failed=use.failed,
+            params=use.params,
+        )
+
+    def _assign(self, arrow: Arrow | None) -> tuple[Mapping[FieldName, Plain], frozenset[FieldName], dict[FieldName, object]]:
+        """Write the transition's assignments: plain values into the fields, personal ones aside."""
+        before = self.situation.instance
+        if arrow is None or not arrow.transition.assignments:
+            return before.fields, before.personal, {}
+        fields, names, personal = dict(before.fields), set(before.personal), {}
+        payload = self.permitted.payload if self.permitted else {}
+        for assignment in arrow.transition.assignments:
+            name, field = assignment.field, self.definition.fields[assignment.field]
+            if assignment.copy_of is not None:
+                value = payload.get(assignment.copy_of)
+            else:
+                value = None if assignment.is_cleared else arrow.values[assignment].evaluate(self.view.look_up)
+            if value is None:
+                fields.pop(name, None)
+                names.discard(name)
+            elif field.is_personal:
+                personal[name] = list(value) if isinstance(value, tuple) else value
+                names.add(name)
+            else:
+                fields[name] = _plain(value)
+        return fields, frozenset(names), personal
+
+    def _timers(
+        self, left: tuple[StatePath, ...], entered: tuple[StatePath, ...], leaf: StatePath
+    ) -> tuple[tuple[Timer, ...], tuple[Timer, ...], tuple[TimerKey, ...], tuple[tuple[Timer, Timer], ...]]:
+        """Give the timers afterwards, and what was armed, disarmed and moved."""
+        calendar, before = self.world.calendar, self.situation.instance.state
+        gone = [t for t in self.situation.timers if t.state in left] if left else []
+        kept = [t for t in self.situation.timers if t not in gone] if gone else list(self.situation.timers)
+        moved = timing.pause_or_resume(self.definition, kept, before=before, after=leaf, at=self.at, calendar=calendar) if entered else []
+        armed = timing.arm_on_entry(self.definition, entered, leaf, self.at, calendar)
+        if self.mark is not None:
+            armed += self._armed_by_report(leaf, self.mark)
+        now_on = {t.key: t for t in kept} | {new.key: new for _, new in moved} | {t.key: t for t in armed}
+        disarmed = tuple(t.key for t in gone if t.key not in now_on)
+        if self.spent is not None and self.spent.key not in now_on:
+            disarmed = (self.spent.key, *disarmed)
+        return tuple(now_on.values()), tuple(armed), disarmed, tuple(moved)
+
+    def _armed_by_report(self, leaf: StatePath, performed_at: datetime) -> list[Timer]:
+        """Start the timers of active states that run since this report."""
+        armed = []
+        for path in self.definition.lineage(leaf):
+            state = self.definition.states[path]
+            waiting = [t for t in state.timers if t.since == self.event.name]
+            is_paused = bool(waiting) and timing.is_paused_at(self.definition, state, leaf)
+            armed += [timing.arm(t, at=performed_at, is_paused=is_paused, calendar=self.world.calendar) for t in waiting]
+        return armed
+
+    def _tallies(self, choice: Choice | None, entered: tuple[StatePath, ...]) -> Mapping[EventName, Tally]:
+        """Count an accepted event where a state wants it counted; a state that is entered starts its counts again."""
+        before = self.situation.instance
+        tallies, states = before.tallies, self.definition.states
+        if choice is not None and self.kind is not Kind.STARTED and self._is_tallied(before.state, choice):
+            tally = tallies.get(self.event.name, Tally())
+            actors = tally.actors if self.event.actor.id in tally.actors else (*tally.actors, self.event.actor.id)
+            tallies = {**tallies, self.event.name: Tally(count=tally.count + 1, actors=actors)}
+        fresh = {name for path in entered for name in _tallied_by(states[path])}
+        return {name: t for name, t in tallies.items() if name not in fresh} if fresh else tallies
+
+    def _is_tallied(self, leaf: StatePath, choice: Choice) -> bool:
+        if choice.arrow.transition.quorum is not None:
+            return True
+        return any(self.event.name in self.definition.states[path].tally for path in self.definition.lineage(leaf))
+
+    def _deciders(self) -> Mapping[str, tuple[ActorId, ...]]:
+        deciders, permitted = self.situation.instance.deciders, self.permitted
+        stage = self.definition.events[self.event.name].decision
+        if stage is None or permitted is None:
+            return deciders
+        people = (self.event.actor.id,) if permitted.on_behalf_of is None else (self.event.actor.id, permitted.on_behalf_of)
+        return {**deciders, stage: tuple(dict.fromkeys((*deciders.get(stage, ()), *people)))}
+
+    def _marks(self, entered: tuple[StatePath, ...]) -> Mapping[EventName, datetime]:
+        """Note a report that counts; forget one when its action was queued again or its waiting state is entered again."""
+        marks = self.situation.instance.marks
+        stale = {t.since for path in entered for t in self.definition.states[path].timers if t.since is not None}
+        if marks and stale:
+            marks = {name: at for name, at in marks.items() if name not in stale}
+        return marks if self.mark is None else {**marks, self.event.name: self.mark}
+
+    def _outcome(self, leaf: StatePath) -> str | None:
+        return next((o for path in self.definition.lineage(leaf) if (o := self.definition.states[path].outcome)), None)
+
+    def _payload(self, personal: Mapping[FieldName, object]) -> tuple[dict[str, Plain], dict[str, object]]:
+        """Part the payload into plain values, and personal ones that no field keeps; secrets are in neither."""
+        if self.permitted is None:
+            return ({"serial": int(str(self.event.payload["serial"]))}, {}) if self.event.payload else ({}, {})
+        types = self.definition.events[self.event.name].payload
+        plain: dict[str, Plain] = {}
+        aside: dict[str, object] = {}
+        for name, value in self.permitted.payload.items():
+            field = types[FieldName(name)]
+            if field.is_secret:
+                continue
+            if not field.is_personal:
+                plain[name] = _plain(value)
+            elif name not in personal or personal[FieldName(name)] != value:
+                aside[name] = list(value) if isinstance(value, tuple) else value
+        return plain, aside
+
+
+def _tallied_by(state: State) -> frozenset[EventName]:
+    """Name the events whose counts belong to a state: its `tally`, and those of its transitions with a quorum."""
+    return state.tally | {t.event for t in state.transitions if t.quorum is not None}
+
+
+def _below(definition: Definition, path: StatePath, domain: StatePath | None) -> tuple[StatePath, ...]:
+    """Give the state and its ancestors strictly below `domain`, innermost first; all of them when there is no domain."""
+    lineage = definition.lineage(path)
+    return lineage if domain is None else lineage[: lineage.index(domain)]
+
+
+def _plain(value: object) -> Plain:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, list):
+        return tuple(str(item) for item in value)
+    return value  # type: ignore[return-value]  # validated: str, int, bool or tuple of str
