@@ -18,14 +18,15 @@ import workflow_store
 
 from workflow.actions.backoff import next_attempt, plan_for
 from workflow.actions.registry import SPECS as ACTION_SPECS
+from workflow.actions.registry import Performers
 from workflow.audit.canonical import canonical
 from workflow.checks import SPECS as CHECK_SPECS
-from workflow.checks import BuiltinChecks, KeyVault
+from workflow.checks import BuiltinChecks, HashCost, KeyVault
 from workflow.engine import AsyncEngine, Dispatch, Engine, FloodLimit, Parts, Readers, Shelf
 from workflow.engine.directory import FixedDirectory
 from workflow.errors import NotFoundError, SettingsError
-from workflow.load import calendar_from_data, catalogue_from_data, load, load_data, read_calendar, read_catalogue, source_text
-from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed
+from workflow.load import calendar_from_data, catalogue_from_data, load, load_data, read_calendar, read_catalogue
+from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed, Vault
 from workflow.settings import MasterKey, Settings
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
     from sqlalchemy.orm import Session
+
+    from workflow.actions.provision import Provisioner
+    from workflow.actions.push import PushGateway
+    from workflow.actions.render import Site
+    from workflow.actions.sms import SmsGateway
+    from workflow.actions.smtp import MailSettings
 
 metadata = workflow_store.metadata
 """Our tables, for a host's own Alembic."""
@@ -54,6 +61,8 @@ class Extensions:
     check_specs: Mapping[str, CheckSpec] = field(default_factory=dict)
     action_specs: Mapping[str, ActionSpec] = field(default_factory=dict)
     directory: Directory = field(default_factory=FixedDirectory)
+    password_cost: HashCost = field(default_factory=HashCost)
+    """Of one password hash; lower it in tests only."""
 
 
 def known(extensions: Extensions | None = None) -> Known:
@@ -119,7 +128,7 @@ def _parts(keys: tuple[MasterKey, ...], *, settings: Settings | None, clock: Clo
     return Parts(
         shelf=Shelf(readers(everything), everything),
         vault=vault,
-        checks=BuiltinChecks(vault, extensions.directory, extensions.checks),
+        checks=BuiltinChecks(vault, extensions.directory, extensions.checks, cost=extensions.password_cost),
         directory=extensions.directory,
         clock=clock,
         flood=flood,
@@ -221,7 +230,7 @@ def _beside(definition: Path, kind: str, name: str) -> Path:
 
 
 def _document(kind: str, value: Definition | Calendar | Catalogue, path: Path) -> Document:
-    text = source_text(path)
+    text = path.read_bytes()
     text_digest = value.text_digest if isinstance(value, Definition) else Digest(hashlib.sha256(text).hexdigest())
     return Document(kind=kind, name=value.name, digest=value.digest, text_digest=text_digest, content=canonical(value.data), text=text)  # type: ignore[arg-type]  # one of three literals
 
@@ -239,6 +248,46 @@ def dispatch(engine: Engine, *, performer: Callable[[Briefing], Performed], base
         return f"{base_url.rstrip('/')}/links/{token}"
 
     return Dispatch(engine, performer=performer, next_attempt=again, link_url=link_url, lease_seconds=lease_seconds)
+
+
+def performers(
+    engine: Engine,
+    *,
+    mail: MailSettings,
+    site: Site,
+    sms: SmsGateway,
+    push: PushGateway | None = None,
+    targets: Mapping[str, Provisioner] | None = None,
+    zone: str = "UTC",
+    templates: Path | None = None,
+) -> Performers:
+    """Join those who perform our kinds of effects; a kind that is left out fails with a clear word in the outbox.
+
+    Args:
+        engine: whose clock and vault are used.
+        mail: the mail server.
+        site: this installation, as its readers know it.
+        sms: sends text messages.
+        push: delivers notifications to the app.
+        targets: other systems that have accounts, by name (``cpms_account``).
+        zone: in which deadlines are written.
+        templates: the host's own templates.
+    """
+    from workflow.actions.mail import AlertPerformer, MailPerformer  # noqa: PLC0415  # loads mail and template libraries
+    from workflow.actions.provision import ProvisionPerformer  # noqa: PLC0415  # as above
+    from workflow.actions.push import PushPerformer, waiting_text  # noqa: PLC0415  # as above
+    from workflow.actions.render import Renderer  # noqa: PLC0415  # as above
+    from workflow.actions.sms import SmsPerformer  # noqa: PLC0415  # loads an HTTP client
+
+    renderer, vault = Renderer(site, directory=templates, zone=zone), engine.parts.vault
+    mails = MailPerformer(mail, renderer, clock=engine)
+    return Performers.build(
+        mail=mails,
+        alert=AlertPerformer(mails, mail),
+        sms=SmsPerformer(sms, renderer, read_challenge=lambda briefing: open_text_challenge(vault, briefing.credentials), clock=engine),
+        push=PushPerformer(push, read_push=waiting_text(lambda device: push_text(vault, device)), clock=engine) if push else None,
+        provision=ProvisionPerformer(targets, clock=engine) if targets else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,3 +176,7 @@ class ChainBrokenError(AuditError):
         self.sequence = sequence
         self.expected = expected
         self.found = found
+
+
+class CursorError(WorkflowError):
+    """A page's cursor was not made by this list; the caller begins again with the first page."""

@@ -13,7 +13,8 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from workflow.errors import StoreError
-from workflow.ports import Change, InstanceId
+from workflow.ports import Change
+from workflow.states.instance import InstanceId
 from workflow_store import loading, saving_sqlite
 from workflow_store.faults import translated
 from workflow_store.saving_postgres import save_with, template, values_of
@@ -56,9 +57,7 @@ class Host:
     def __init__(self, given: object, tables: Tables) -> None:
         """Take a SQLAlchemy Connection or Session."""
         if not isinstance(given, sa.Connection) and not callable(getattr(given, "connection", None)):
-            raise StoreError(
-                f"A {type(given).__name__} cannot be joined: give a SQLAlchemy Connection or Session (an asynchronous one inside `run_sync`)."
-            )
+            raise StoreError(f"A {type(given).__name__} cannot be joined: give a SQLAlchemy Connection or Session.")
         self._given: Any = given
         self._tables = tables
 
@@ -145,5 +144,5 @@ def begin(connection: sa.Connection) -> None:
         driver = connection.connection.driver_connection
         if not getattr(driver, "in_transaction", True):
             connection.exec_driver_sql("BEGIN")
-    elif connection.dialect.detect_autocommit_setting(connection.connection.dbapi_connection):
+    elif (raw := connection.connection.dbapi_connection) is not None and connection.dialect.detect_autocommit_setting(raw):
         raise StoreError("The connection is in AUTOCOMMIT mode and has no transaction to join: give one without that isolation level.")

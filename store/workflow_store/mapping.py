@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from workflow.ports import Credential, Document, EntryRow, InstanceId, Loaded, Message, SealedValue, StoredAnswer
+from workflow.audit.entry import EntryRow
+from workflow.ports import Credential, Document, Loaded, Message, SealedValue, StoredAnswer
 from workflow.states.definition import Digest, EventName, FieldName, RoleName, StatePath, TimerKey
 from workflow.states.effects import Effect, Work
-from workflow.states.instance import ActorId, Delegation, Instance, Plain, Remaining, Situation, Tally, Timer
+from workflow.states.instance import ActorId, Delegation, Instance, InstanceId, Plain, Remaining, Situation, Tally, Timer
 from workflow_store.statements import Row
 from workflow_store.tables import EPOCH, NEVER, micros
 

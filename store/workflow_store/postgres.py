@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
 
 from workflow.errors import StoreError
-from workflow.ports import Change, InstanceId
+from workflow.ports import Change
+from workflow.states.instance import InstanceId
 from workflow_store import loading
 from workflow_store.faults import LostConnectionError, from_postgres
 from workflow_store.saving_postgres import save_with, template, values_of
@@ -92,7 +93,7 @@ class PostgresDatabase:
         try:
             run = info.get("workflow")
             if run is None:
-                run = info["workflow"] = PsycopgRunner(lent.driver_connection)
+                run = info["workflow"] = PsycopgRunner(cast("psycopg.Connection[Any]", lent.driver_connection))
             yield run
         except psycopg.Error as error:
             fault = from_postgres(error)

@@ -10,12 +10,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from workflow.errors import StoreError
-from workflow.ports import Change, InstanceId
+from workflow.ports import Change
+from workflow.states.instance import InstanceId
 from workflow_store import saving_sqlite
 from workflow_store.faults import from_sqlite
 from workflow_store.statements import Book, Row, Statement
@@ -31,7 +32,7 @@ class SqliteRunner:
 
     __slots__ = ("_raw",)
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: sqlite3.Connection) -> None:
         """Take a driver connection in autocommit mode: transactions are begun by hand."""
         self._raw = raw
 
@@ -111,7 +112,7 @@ class SqliteDatabase:
         except (sa.exc.DBAPIError, sqlite3.Error) as error:
             raise StoreError(f"SQLite cannot open the file: {getattr(error, 'orig', error)}.") from error
         try:
-            yield SqliteRunner(lent.driver_connection)
+            yield SqliteRunner(cast("sqlite3.Connection", lent.driver_connection))
         except sqlite3.Error as error:
             raise from_sqlite(error, is_joined=False) from error
         finally:

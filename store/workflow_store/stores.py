@@ -5,7 +5,6 @@ Promises: an address that cannot work is refused with what to do about it, befor
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -17,7 +16,7 @@ from workflow.errors import StoreError
 from workflow.ports import Reads, UnitOfWork
 from workflow_store.joined import Host, JoinedUnit
 from workflow_store.reads import StoreReads
-from workflow_store.sqlite import SqliteDatabase, SqliteUnit
+from workflow_store.sqlite import SqliteDatabase
 from workflow_store.tables import Tables, build
 from workflow_store.upgrading import is_current_connection, upgrade_connection, upgrade_engine
 
@@ -122,10 +121,10 @@ def _parsed(url: str) -> sa.URL:
 
 
 def _postgres(url: sa.URL, tables: Tables, *, pool_size: int) -> PostgresDatabase:
-    if importlib.util.find_spec("psycopg") is None:
-        raise StoreError("PostgreSQL needs the driver psycopg: install this package with the extra `postgres`.")
-    from workflow_store.postgres import PostgresDatabase  # noqa: PLC0415  # the driver is optional
-
+    try:
+        from workflow_store.postgres import PostgresDatabase  # noqa: PLC0415  # the driver is optional
+    except ImportError as error:
+        raise StoreError("PostgreSQL needs the driver psycopg: install this package with the extra `postgres`.") from error
     return PostgresDatabase(url, tables, pool_size=pool_size)
 
 
@@ -145,115 +144,6 @@ def join(connection: object, *, prefix: str = "workflow_", schema: str | None = 
 def _tables(prefix: str, schema: str | None) -> Tables:
     # Joining happens per transaction of the host, so the tables are made once for each name.
     return build(prefix, schema)
-
-
-def upgrade(self) -> None:
-        """Bring the tables up to date."""
-        tables = self._database.book.tables
-        upgrade_engine(self.engine, prefix=tables.prefix, schema=tables.schema)
-
-    def is_current(self) -> bool:
-        """Tell whether the tables are up to date."""
-        tables = self._database.book.tables
-        with self.engine.connect() as connection:
-            return is_current_connection(connection, prefix=tables.prefix, schema=tables.schema)
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._database.close()
-
-
-class JoinedStore:
-    """A store inside a host's transaction: nothing is committed or rolled back but savepoints of our own."""
-
-    def __init__(self, host: Host) -> None:
-        """Use `join`."""
-        self._host = host
-
-    @contextmanager
-    def unit(self) -> Iterator[UnitOfWork]:
-        """Open a unit of work in the host's transaction."""
-        yield JoinedUnit(self._host)
-
-    @contextmanager
-    def reads(self) -> Iterator[Reads]:
-        """Open a reader in the host's transaction."""
-        yield StoreReads(lambda: self._host.book, self._host.rows)
-
-
-def connect(
-    url: str, *, prefix: str = "workflow_", schema: str | None = None, pool_size: int = POOL_SIZE, busy_seconds: float = 5.0
-) -> OwnStore:
-    """Open a store of our own.
-
-    Args:
-        url: ``sqlite:///file.db``, ``sqlite://`` (in memory, made at once), ``postgresql://...``.
-        prefix: in front of every table's name.
-        schema: PostgreSQL schema of the tables; the connection's own when None.
-        pool_size: connections kept; as many again are opened when all are in use.
-        busy_seconds: how long a writer waits for another writer of the same SQLite file.
-
-    Raises:
-        StoreError: the URL is no URL, names another database, or its driver is not installed.
-    """
-    parsed = _parsed(url)
-    tables = build(prefix, schema)
-    if parsed.get_backend_name() == "postgresql":
-        return OwnStore(_postgres(parsed, tables, pool_size=pool_size))
-    store = OwnStore(SqliteDatabase(parsed, tables, pool_size=pool_size, busy_seconds=busy_seconds))
-    if parsed.database in {None, "", ":memory:"}:
-        store.upgrade()  # nobody else can
-    return store
-
-
-def _parsed(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
-    except sa.exc.ArgumentError as error:
-        raise StoreError("This is no database URL: write sqlite:///file.db or postgresql://user@host/database.") from error
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}:
-        raise StoreError(f"There is no store for {parsed.drivername!r}: use sqlite:///file.db or postgresql://user@host/database.")
-    return parsed
-
-
-def _postgres(url: sa.URL, tables: Tables, *, pool_size: int) -> PostgresDatabase:
-    if importlib.util.find_spec("psycopg") is None:
-        raise StoreError("PostgreSQL needs the driver psycopg: install this package with the extra `postgres`.")
-    from workflow_store.postgres import PostgresDatabase  # noqa: PLC0415  # the driver is optional
-
-    return PostgresDatabase(url, tables, pool_size=pool_size)
-
-
-def join(connection: sa.Connection | Session, *, prefix: str = "workflow_", schema: str | None = None) -> JoinedStore:
-    """Enter a host's transaction by its connection or session (asynchronous ones inside `run_sync`).
-
-    Raises:
-        StoreError: it is no connection to PostgreSQL or SQLite, or it has no transaction to join.
-    """
-    return JoinedStore(_connection(connection), _tables(prefix, schema))
-
-
-_made: dict[tuple[str, str | None], Tables] = {}
-
-
-def _tables(prefix: str, schema: str | None) -> Tables:
-    # Joining happens per transaction of the host, so the tables are made once for each name.
-    found = _made.get((prefix, schema))
-    if found is None:
-        found = _made[prefix, schema] = build(prefix, schema)
-    return found
-
-
-def _connection(given: Any) -> sa.Connection:  # noqa: ANN401  # a Session is recognised by what it can do, without importing the ORM
-    if isinstance(given, sa.Connection):
-        return given
-    ask = getattr(given, "connection", None)
-    found = ask() if callable(ask) else None
-    if not isinstance(found, sa.Connection):
-        raise StoreError(
-            f"A {type(given).__name__} cannot be joined: give a SQLAlchemy Connection or Session (an asynchronous one inside `run_sync`)."
-        )
-    return found
 
 
 def upgrade(target: str | sa.Connection | Session, *, prefix: str = "workflow_", schema: str | None = None) -> None:

@@ -5,6 +5,8 @@ Rows are lean: what is never searched lies in one canonical JSON text per row. T
 only writer, writes all rows of a change in one statement, and a check per row would cost more than the row.
 """
 
+# ruff: noqa: S608  # statements are put together from templates of ours; what comes from data is always bound
+
 from __future__ import annotations
 
 import re
@@ -99,7 +101,7 @@ def build(prefix: str = "workflow_", schema: str | None = None) -> Tables:
     tables = Tables(metadata=metadata, prefix=prefix, schema=schema, **made)
     for dialect in ("postgresql", "sqlite"):
         for ddl in append_only(dialect, prefix=prefix, schema=schema):
-            sa.event.listen(tables.entries, "after_create", sa.DDL(ddl.replace("%", "%%")).execute_if(dialect=dialect))
+            sa.event.listen(tables.entries, "after_create", sa.DDL(ddl).execute_if(dialect=dialect))
     return tables
 
 
@@ -303,19 +305,18 @@ def append_only(dialect: str, *, prefix: str, schema: str | None) -> tuple[str, 
     entries = qualified(f"{prefix}entries", schema)
     message = "entries are append-only"
     if dialect == "sqlite":
-        return tuple(
-            f"CREATE TRIGGER \"{prefix}entries_no_{verb.lower()}\" BEFORE {verb} ON {entries} BEGIN SELECT RAISE(ABORT, '{message}'); END"
-            for verb in ("UPDATE", "DELETE")
-        ) + (
-            # INSERT OR REPLACE deletes without asking the DELETE trigger unless recursive_triggers is on.
-            f'CREATE TRIGGER "{prefix}entries_no_replace" BEFORE INSERT ON {entries} '
-            f"WHEN EXISTS (SELECT 1 FROM {entries} WHERE instance_id = NEW.instance_id AND sequence = NEW.sequence) "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END",
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        # INSERT OR REPLACE deletes without asking the DELETE trigger unless recursive_triggers is on.
+        known = f"SELECT 1 FROM {entries} WHERE instance_id = NEW.instance_id AND sequence = NEW.sequence"
+        return (
+            f'CREATE TRIGGER "{prefix}entries_no_update" BEFORE UPDATE ON {entries} {refuse}',
+            f'CREATE TRIGGER "{prefix}entries_no_delete" BEFORE DELETE ON {entries} {refuse}',
+            f'CREATE TRIGGER "{prefix}entries_no_replace" BEFORE INSERT ON {entries} WHEN EXISTS ({known}) {refuse}',
         )
     function = qualified(f"{prefix}entries_refuse", schema)
+    body = f"BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'restrict_violation'; END"
     return (
-        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'restrict_violation'; END $$",
+        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
         f'CREATE TRIGGER "{prefix}entries_no_change" BEFORE UPDATE OR DELETE ON {entries} FOR EACH ROW EXECUTE FUNCTION {function}()',
         f'CREATE TRIGGER "{prefix}entries_no_truncate" BEFORE TRUNCATE ON {entries} FOR EACH STATEMENT EXECUTE FUNCTION {function}()',
     )

@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workflow.ports import Change, Document, DocumentKind, InstanceId, Loaded, SealedValue, UniqueValue
+from workflow.ports import Change, Document, DocumentKind, Loaded, SealedValue, UniqueValue
 from workflow.states.definition import Digest
-from workflow.states.instance import ActorId
+from workflow.states.instance import ActorId, InstanceId
 from workflow_store import loading, mapping
 from workflow_store.statements import Book, Row, Statement
 

@@ -429,9 +429,9 @@ def test_settings_come_from_the_installation() -> None:
 
 
 def test_a_ca_file_that_is_none_is_a_fault_of_the_settings() -> None:
-    """A missing certificate file is named as such."""
+    """A missing certificate file is named as such, before the first mail."""
     with pytest.raises(SettingsError, match="ca_file"):
-        performer(25, security="starttls", ca_file="/nowhere/ca.pem")(password_mail())
+        performer(25, security="starttls", ca_file="/nowhere/ca.pem")
 
 
 def test_no_thread_is_left_behind(mailbox: Mailbox) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ EXPECTED = {
 # Basic character set of GSM 03.38 (3GPP TS 23.038 §6.2.1); one character outside it halves the length of a message.
 GSM = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)  # noqa: RUF001  # the table's own letters
+)  # the table's own letters
 
 
 class Page(HTMLParser):
@@ -146,6 +147,15 @@ def test_text_and_html_say_the_same(name: str, language: str) -> None:
         assert said == "--" or said in words
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", MAILS)
+def test_paragraphs_are_set_apart(name: str, language: str) -> None:
+    """In plain text a blank line stands between paragraphs; only addresses and quotations follow directly."""
+    renderer, told, reader = full(name, language)
+    body = renderer.mail(told, reader).text.partition("\n-- \n")[0]  # type: ignore[arg-type]  # see full
+    assert [line for before, line in pairwise(body.splitlines()) if before and line and not line.startswith(("http", ">"))] == []
+
+
 def test_languages_are_translated() -> None:
     """No subject or text of one language is that of another."""
     for name in MAILS:
@@ -157,7 +167,7 @@ def test_languages_are_translated() -> None:
     ("language", "says"),
     [
         ("en", ["5 minutes", "n00ccgbd", "the same link starts a new request", "complete address", "do not reply", "up to 5 minutes"]),
-        ("fr", ["5 minutes", "n00ccgbd", "le même lien", "adresse complète", "ne pas y répondre", "Jusqu’à 5 minutes"]),
+        ("fr", ["5 minutes", "n00ccgbd", "le même lien", "adresse complète", "ne pas y répondre", "Jusqu\u2019à 5 minutes"]),
         ("de", ["5 Minuten", "n00ccgbd", "derselbe Link", "vollständige Adresse", "antworten Sie nicht", "bis zu 5 Minuten"]),
     ],
 )
@@ -246,6 +256,15 @@ def test_a_parameter_can_name_the_field() -> None:
     """``with: {reason_field: note}`` takes the reason from another field."""
     told = briefing("mail", "rejected", values={"note": "Wrong centre.", "reason": "not this"}, params={"reason_field": "note"})
     assert "> Wrong centre." in Renderer(SITE).mail(told, JANE).text
+
+
+@pytest.mark.parametrize("name", ["account_failed", "mail_trouble"])
+def test_trouble_does_not_repeat_a_decision(name: str) -> None:
+    """What failed says why by its parameter; the field ``reason`` holds an approver's words and is not for operators."""
+    told = briefing("alert", name, values={"reason": "She heads the unit."})
+    assert "heads" not in Renderer(SITE).mail(told, JANE).text
+    told = briefing("alert", name, values={"reason": "She heads the unit."}, params={"reason": "The system said no."})
+    assert "> The system said no." in Renderer(SITE).mail(told, JANE).text
 
 
 def test_the_lifetime_comes_from_the_definition() -> None:

@@ -79,14 +79,15 @@ def walk(start: datetime, calendar: Calendar, kind: str):
     """
     zone = ZoneInfo(calendar.zone)
     now = start - timedelta(hours=6)
-    hand = now.astimezone(zone).replace(tzinfo=None)
+    wall = hand = now.astimezone(zone).replace(tzinfo=None)
     done = 0
     while True:
         if now >= start:
             yield now, done
         now += MINUTE
-        wall = now.astimezone(zone).replace(tzinfo=None)
-        while hand < wall:
+        # The minute itself passes, and then the clock may jump.
+        passed, wall = wall + MINUTE, now.astimezone(zone).replace(tzinfo=None)
+        while hand < max(passed, wall):
             done += now > start and is_worked(hand, calendar, kind)
             hand += MINUTE
 
@@ -106,7 +107,7 @@ def reference(start: datetime, remaining: Remaining, kind: str, calendar: Calend
         local = now.astimezone(zone)
         is_day = local.isoweekday() in calendar.weekdays and local.date() not in calendar.days_off
         # In a second pass the hand stands at its end: nothing is due there that was not due before it.
-        if done >= wanted and (kind == "working_time" or (is_day and not local.fold)):
+        if done >= wanted and not local.fold and (kind == "working_time" or is_day):
             return now
     raise AssertionError("the walk has no end")
 

@@ -126,6 +126,24 @@ def test_mermaid_lifts_arrows_between_the_insides_of_compound_states(small: Defi
     assert "recap --> yes" not in text
 
 
+def test_mermaid_draws_arrows_of_a_compound_state_into_itself_from_inside() -> None:
+    """Mermaid cannot draw from a compound state to its own child or back; the child entered first stands for it."""
+    definition = _definition(
+        _state("", children=(StatePath("box"),), initial=StatePath("box")),
+        _state(
+            "box",
+            children=(StatePath("box.a"), StatePath("box.b")),
+            initial=StatePath("box.a"),
+            transitions=_moves("box", ("open", "box.b")),
+        ),
+        _state("box.a"),
+        _state("box.b", transitions=_moves("box.b", ("shut", "box"))),
+    )
+    lines = mermaid(definition).splitlines()
+    assert "    a --> b : open (box)" in lines
+    assert "    b --> a : shut" in lines
+
+
 def test_mermaid_keeps_reserved_words_apart(small: Definition) -> None:
     """A state called `end` would end the diagram; it gets another identifier and keeps its title."""
     text = mermaid(small)

@@ -118,8 +118,13 @@ def new_database(url: str, *, template: str = "template1") -> str:
     return named(url, name)
 
 
+def database_name(url: str) -> str:
+    """Give the name of the database of a URL."""
+    return str(psycopg.conninfo.conninfo_to_dict(plain(url))["dbname"])
+
+
 def drop_database(url: str, database_url: str) -> None:
     """Remove a database, whoever is still connected to it."""
-    name = psycopg.conninfo.conninfo_to_dict(plain(database_url))["dbname"]
+    name = database_name(database_url)
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

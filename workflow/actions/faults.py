@@ -8,6 +8,15 @@ from workflow.errors import ActionError
 from workflow.ports import Briefing
 
 
+class GatewayError(Exception):
+    """A gateway did not take a message; the text is for the operator and repeats neither number nor code."""
+
+    def __init__(self, message: str, *, will_retry: bool) -> None:
+        """Say why, and whether another attempt can help."""
+        super().__init__(message)
+        self.will_retry = will_retry
+
+
 def fault(briefing: Briefing, message: str, /, *, will_retry: bool) -> ActionError:
     """Make the error for one message; `message` is for the operator and holds no value of the briefing."""
     effect = briefing.message.effect

@@ -1,28 +1,38 @@
 """Notifications to the subject's app.
 
-Promises: a notification carries a name, an instance and a reference, and nothing to read: the app fetches what it may show
-over its own connection, so that the push provider learns nothing and nothing can be replayed.
+Promises: a notification carries what the app needs to answer one challenge, which is worthless without the device's own
+secret; it says nothing about the person. The text is opened for the one sending and never logged or put into an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from workflow.actions.faults import fault
-from workflow.actions.sms import GatewayError
-from workflow.ports import Briefing, Clock, Performed
+from workflow.actions.faults import GatewayError, fault
+from workflow.errors import NotFoundError
+from workflow.ports import Briefing, Clock, Credential, Performed
+
+CONFIRMATIONS = frozenset({"confirm_device"})
+"""Names of the notifications that confirm a device under enrolment; all others go to the enrolled one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """What arrives on a device; `name` is the definition's (``sign_in``, ``confirm_device``)."""
+    """What arrives on a device.
 
-    device: str
+    Attributes:
+        subject: whose device; an app signs on to its owner's notifications.
+        name: the definition's (``sign_in``, ``confirm_device``).
+        text: what the app answers.
+        reference: the message's id; a device shows the same one once.
+    """
+
+    subject: str
     name: str
-    instance: str
+    text: str = field(repr=False)
     reference: str
     sent_at: datetime
 
@@ -31,7 +41,7 @@ class PushGateway(Protocol):
     """Delivers notifications to devices."""
 
     def send(self, notification: Notification, /) -> None:
-        """Deliver one; a device shows the same reference once.
+        """Deliver one.
 
         Raises:
             GatewayError: it was not taken.
@@ -39,53 +49,63 @@ class PushGateway(Protocol):
         ...
 
 
-ReadDevices = Callable[[Briefing], Sequence[str]]
-"""Names the devices that one message is for, as the gateway addresses them."""
+ReadPush = Callable[[Briefing], str | None]
+"""Opens the text that waits for the subject's device; None when nothing waits (any more)."""
 
 
-def app_devices(briefing: Briefing, /) -> tuple[str, ...]:
-    """Address devices by their subject: an app signs on to its owner's notifications.
+def waiting_text(open_text: Callable[[Credential], str], /) -> ReadPush:
+    """Read the text from the subject's credential ``app_device``.
 
-    A device under enrolment counts too, because it is confirmed by a notification.
+    Args:
+        open_text: opens it from one credential and raises `NotFoundError` when none waits; supplied by the composition
+            root, because only the checks know how a device is sealed.
     """
-    has_device = any(
-        credential.kind == "app_device" and credential.subject == briefing.instance.subject for credential in briefing.credentials
-    )
-    return (str(briefing.instance.subject),) if has_device else ()
+
+    def read(briefing: Briefing) -> str | None:
+        is_active = briefing.message.effect.name not in CONFIRMATIONS
+        subject = briefing.instance.subject
+        for credential in briefing.credentials:
+            if (credential.subject, credential.kind, credential.is_active) == (subject, "app_device", is_active):
+                try:
+                    return open_text(credential)
+                except NotFoundError:
+                    continue
+        return None
+
+    return read
 
 
 class PushPerformer:
     """Performs ``push``."""
 
-    def __init__(self, gateway: PushGateway, *, clock: Clock, read_devices: ReadDevices = app_devices) -> None:
-        """Take what delivers, the clock, and how devices are addressed."""
+    def __init__(self, gateway: PushGateway, *, read_push: ReadPush, clock: Clock) -> None:
+        """Take what delivers, what opens the text, and the clock."""
         self._gateway = gateway
+        self._read_push = read_push
         self._clock = clock
-        self._read_devices = read_devices
 
     def __call__(self, briefing: Briefing, /) -> Performed:
-        """Notify every device of the subject."""
-        devices = self._read_devices(briefing)
-        if not devices:
-            raise fault(briefing, "The subject has no app to notify (any more).", will_retry=False)
+        """Notify the subject's device."""
+        text = self._read_push(briefing)
+        if text is None:
+            raise fault(briefing, "Nothing waits for the subject's app (any more): it was answered, replaced or removed.", will_retry=False)
         message = briefing.message
-        for device in devices:
-            notification = Notification(
-                device=device,
-                name=message.effect.name,
-                instance=str(briefing.instance.id),
-                reference=message.id,
-                sent_at=self._clock.now(),
-            )
-            try:
-                self._gateway.send(notification)
-            except GatewayError as error:
-                raise fault(briefing, str(error), will_retry=error.will_retry) from error
-        return Performed(performed_at=self._clock.now(), detail=f"{len(devices)} device(s) notified")
+        notification = Notification(
+            subject=str(briefing.instance.subject),
+            name=message.effect.name,
+            text=text,
+            reference=message.id,
+            sent_at=self._clock.now(),
+        )
+        try:
+            self._gateway.send(notification)
+        except GatewayError as error:
+            raise fault(briefing, str(error), will_retry=error.will_retry) from error
+        return Performed(performed_at=self._clock.now(), detail="accepted by the gateway")
 
 
 class SimulatedPush:
-    """Keeps notifications in memory for simulated phones; the same reference arrives once on a device."""
+    """Keeps notifications in memory for simulated phones; the same reference arrives once."""
 
     def __init__(self) -> None:
         """Begin with nothing sent."""
@@ -93,8 +113,8 @@ class SimulatedPush:
 
     def send(self, notification: Notification, /) -> None:
         """Keep one."""
-        self._sent.setdefault((notification.device, notification.reference), notification)
+        self._sent.setdefault((notification.subject, notification.reference), notification)
 
-    def received(self, device: str) -> tuple[Notification, ...]:
-        """Give what arrived on a device, oldest first."""
-        return tuple(kept for (addressed, _), kept in self._sent.items() if addressed == device)
+    def received(self, subject: str) -> tuple[Notification, ...]:
+        """Give what arrived for a subject, oldest first."""
+        return tuple(kept for (addressed, _), kept in self._sent.items() if addressed == subject)

@@ -31,6 +31,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, select_autoescape
@@ -150,10 +151,12 @@ class Renderer:
         html = self._write(briefing, f"{language}/{name}.html", {**words, "subject": subject})
         return RenderedMail(subject=subject, text=_tidy(text), html=_tidy(html), language=language)
 
-    def text_message(self, briefing: Briefing, recipient: Recipient, *, code: str) -> str:
-        """Write a text message, in one line."""
+    def text_message(self, briefing: Briefing, recipient: Recipient, *, code: str, works_for: timedelta | None = None) -> str:
+        """Write a text message, in one line; `works_for` (to the nearest minute) is its lifetime unless the definition says one."""
         language = self._find(briefing, recipient, folder="sms/", suffix=".txt")
         words = {**self.wording(briefing, recipient, language=language), "code": code}
+        if works_for is not None and (minutes := round(works_for.total_seconds() / 60)):
+            words["lifetime"] = words["lifetime"] or write_duration(minutes * 60, language=language)
         text = self._write(briefing, f"sms/{language}/{briefing.message.effect.name}.txt", words)
         return " ".join(text.split())
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, TextIO
@@ -19,34 +18,35 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 
-from workflow.actions.faults import fault
+from workflow.actions.faults import GatewayError, fault
 from workflow.actions.render import Renderer
 from workflow.actions.smtp import LOOPBACK
 from workflow.errors import SettingsError
 from workflow.ports import Briefing, Clock, Performed, Recipient
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextChallenge:
+class Challenge(Protocol):
     """What is sent: a code to a number in E.164 form; not at or after `expires_at`."""
 
-    number: str = field(repr=False)
-    code: str = field(repr=False)
-    expires_at: datetime | None = None
+    @property
+    def number(self) -> str:
+        """Give the number."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """Give the code."""
+        ...
+
+    @property
+    def expires_at(self) -> datetime:
+        """Give the instant from which the code is dead."""
+        ...
 
 
-ReadChallenge = Callable[[Briefing], TextChallenge | None]
+ReadChallenge = Callable[[Briefing], Challenge | None]
 """Opens the subject's challenge for one message; None when there is none (any more). Supplied by the composition root,
 because only the checks know how a phone is sealed."""
-
-
-class GatewayError(Exception):
-    """A gateway did not take a message; the text is for the operator and repeats neither number nor code."""
-
-    def __init__(self, message: str, *, will_retry: bool) -> None:
-        """Say why, and whether another attempt can help."""
-        super().__init__(message)
-        self.will_retry = will_retry
 
 
 class SmsGateway(Protocol):
@@ -76,10 +76,11 @@ class SmsPerformer:
         challenge = self._read_challenge(briefing)
         if challenge is None:
             raise fault(briefing, "There is no code to send (any more): it was used, replaced or removed.", will_retry=False)
-        if challenge.expires_at is not None and challenge.expires_at <= self._clock.now():
+        works_for = challenge.expires_at - self._clock.now()
+        if works_for <= timedelta(0):
             raise fault(briefing, "The code ran out before it could be sent; the reader has to ask for a new one.", will_retry=False)
         reader = next(iter(briefing.recipients), Recipient(actor=briefing.instance.subject))
-        text = self._renderer.text_message(briefing, reader, code=challenge.code)
+        text = self._renderer.text_message(briefing, reader, code=challenge.code, works_for=works_for)
         try:
             self._gateway.send(challenge.number, text, reference=briefing.message.id)
         except GatewayError as error:

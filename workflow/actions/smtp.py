@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parseaddr
-from functools import cached_property
 from typing import cast
 
 import aiosmtplib
@@ -140,9 +139,14 @@ class Courier:
     """
 
     def __init__(self, settings: MailSettings, clock: Clock) -> None:
-        """Take the server and the clock that says when it accepted a mail."""
+        """Take the server and the clock that says when it accepted a mail.
+
+        Raises:
+            SettingsError: the `ca_file` cannot be read.
+        """
         self.settings = settings
         self._clock = clock
+        self._tls = _trust(settings)
 
     def deliver(self, parcels: Sequence[Parcel], /) -> list[Receipt]:
         """Hand over all parcels in one connection; gives one receipt for each, in order."""
@@ -153,17 +157,6 @@ class Courier:
         # Called on a thread that runs a loop (an async host that did not use a worker thread): a loop cannot run in a loop.
         with ThreadPoolExecutor(max_workers=1) as pool:
             return pool.submit(lambda: asyncio.run(self._deliver(parcels))).result()
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext | None:
-        """Certificates and host names are always verified; Python's default needs TLS 1.2."""
-        if self.settings.security == "none":
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.settings.ca_file)
-        except OSError as error:
-            message = f"mail ca_file cannot be read as certificates ({type(error).__name__})"
-            raise SettingsError(message) from error
 
     def _client(self) -> _Client:
         settings = self.settings
@@ -222,6 +215,17 @@ class Courier:
         except ValueError:
             # The client's own guard against command injection; our checks come first, so this is the second line.
             return Receipt(key=parcel.key, detail="the address contains characters that no mail address may have")
+
+
+def _trust(settings: MailSettings) -> ssl.SSLContext | None:
+    """Make what verifies the server: certificate and host name always, TLS 1.2 or later (Python's default)."""
+    if settings.security == "none":
+        return None
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        message = f"mail ca_file cannot be read as certificates ({type(error).__name__})"
+        raise SettingsError(message) from error
 
 
 async def _encoding(client: aiosmtplib.SMTP, address: str) -> tuple[list[str], str]:

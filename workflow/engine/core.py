@@ -18,7 +18,7 @@ from workflow.engine.shelf import InForce
 from workflow.engine.starting import start_once
 from workflow.engine.turn import CheckCache, Parts, TakenError, attempts, engine_event, fetch, fire_once, settled
 from workflow.engine.writing import Draft
-from workflow.errors import NotFoundError, WorkflowError
+from workflow.errors import NotFoundError, StoreError
 from workflow.ports import Document, InstanceQuery, Loaded, Page, Reads, SealedValue, Store, UnitOfWork, WorkQuery
 from workflow.states.definition import EventName
 from workflow.states.effects import Work
@@ -111,7 +111,9 @@ class Engine:
         for instance_id in [i for i in due if i not in leave_out][:limit]:
             try:
                 count = drive(self.settling(instance_id))
-            except (WorkflowError, RuntimeError, LookupError, ValueError) as error:
+            except StoreError:  # not this instance's fault: nothing can be settled now
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with one instance must not hold up the others
                 _log.exception("The deadlines of instance %s could not be settled", instance_id)
                 aside.append((instance_id, str(error)))
             else:
@@ -195,6 +197,14 @@ class Engine:
     def in_force(self, instance_id: str) -> InForce:
         """Give the compiled definition, calendar and catalogue in force for an instance."""
         return drive(self._documents(InstanceId(instance_id)))
+
+    def newest(self, definition: str) -> InForce:
+        """Give the newest published definition of a name, compiled, with the calendar and catalogue in force.
+
+        Raises:
+            NotFoundError: none of this name is published.
+        """
+        return drive(self._newest(definition))
 
     # Turns: what both the synchronous and the asynchronous engine drive
 
@@ -296,6 +306,11 @@ class Engine:
         with self.store.unit() as uow:
             loaded = yield from _load(uow, instance_id)
             return (yield from fetch(self.parts, uow, loaded))
+
+    def _newest(self, definition: str) -> Turn[InForce]:
+        with self.store.unit() as uow:
+            loaded: Loaded = yield Call(lambda: uow.load(None))
+            return (yield Call(lambda: self.parts.shelf.fetch_newest(uow, definition, loaded.publications)))
 
     def _settle_once(self, uow: UnitOfWork, instance_id: InstanceId, is_locked: bool) -> Turn[int]:  # noqa: FBT001  # passed on by `attempts`
         loaded: Loaded = yield Call(lambda: uow.load(instance_id, lock=is_locked))

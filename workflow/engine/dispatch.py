@@ -81,13 +81,18 @@ class Dispatch:
         self._performer = performer
         self._next_attempt = next_attempt
         self._link_url = link_url
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._chance = random.Random()  # noqa: S311  # jitter, no secret
 
     def claim(self, *, limit: int = 10) -> Sequence[Message]:
         """Lease messages that are due."""
         with self._engine.store.reads() as reads:
-            return reads.claim(now=self._now(), limit=limit, lease_seconds=self._lease_seconds)
+            return reads.claim(now=self._now(), limit=limit, lease_seconds=self.lease_seconds)
+
+    def renew(self, message: Message) -> bool:
+        """Prolong the lease of a message that takes long; False when another worker has it by now."""
+        with self._engine.store.reads() as reads:
+            return reads.renew(message, now=self._now(), lease_seconds=self.lease_seconds)
 
     def run(self, *, limit: int = 10) -> Dispatched:
         """Claim a batch and perform it, one message after the other."""

@@ -15,6 +15,7 @@ import orjson
 from workflow.ports import SealedValue, UniqueValue, Vault
 from workflow.states.definition import Definition, FieldName
 from workflow.states.instance import ActorId, Instance, InstanceId
+from workflow.states.machine import Table
 from workflow.states.payload import normal_for_uniqueness
 from workflow.states.verdict import Step
 
@@ -67,12 +68,10 @@ def open_fields(vault: Vault, slots: Mapping[str, SealedValue], instance: Instan
     return {name: open_value(vault, sealed, subject_key) for name, sealed in named.items() if sealed is not None}
 
 
-def unique_values(vault: Vault, definition: Definition, steps: Sequence[Step]) -> tuple[UniqueValue, ...]:
+def unique_values(vault: Vault, table: Table, steps: Sequence[Step]) -> tuple[UniqueValue, ...]:
     """Give the blind indexes of unique fields that these steps wrote."""
-    unique = [f for f in definition.fields.values() if f.unique_on_conflict is not None]
-    if not unique:
-        return ()
-    found = []
+    definition, unique = table.definition, table.unique_fields
+    found: list[UniqueValue] = []
     for step in steps:
         before = step.before.instance.fields if step.before else {}
         for field_ in unique:

@@ -66,7 +66,7 @@ def _accept(
     checked: Mapping[str, CheckResult],
     key: str | None,
 ) -> Turn[Accepted]:
-    yield from refuse_taken_values(parts, uow, world.definition, step)
+    yield from refuse_taken_values(parts, uow, world.table, step)
     entry = draft.add(step)
     settled(draft, world)
     credentials = tuple(c for result in checked.values() for c in result.on_accept)

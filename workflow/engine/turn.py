@@ -16,7 +16,7 @@ import orjson
 
 from workflow.audit.entry import Witnessed
 from workflow.engine.calls import Call, Turn
-from workflow.engine.sealing import open_fields, unique_value
+from workflow.engine.sealing import open_fields, unique_values
 from workflow.engine.shelf import InForce, Shelf
 from workflow.engine.writing import Draft, FloodLimit
 from workflow.errors import ConflictError, NotFoundError, Reason, SettingsError
@@ -36,6 +36,7 @@ from workflow.ports import (
 )
 from workflow.states.definition import Definition, EventName, FieldName
 from workflow.states.instance import ENGINE_ACTOR, Actor, Event, InstanceId, Situation
+from workflow.states.machine import Table
 from workflow.states.step import World, decide, permit, recalendar, settle
 from workflow.states.verdict import Accepted, Answer, Facts, Kind, Permitted, Refused, Step
 
@@ -231,6 +232,9 @@ def run_checks(
     if instance is not None and instance.personal:
         slots: Mapping[str, SealedValue] = yield Call(lambda: uow.personal(instance.id))
         values.update(open_fields(parts.vault, slots, instance, loaded.subject_key))  # type: ignore[arg-type]  # names of fields
+    # Where no identity is needed, the first check that fails ends the matter: whoever cannot show the password must not
+    # learn from a second check whether a telephone is enrolled.
+    is_public = any(definition.roles[role].is_anyone for role in type_.by)
     found: dict[str, CheckResult] = {}
     for name in type_.checks:
         seen = CheckInput(
@@ -248,6 +252,8 @@ def run_checks(
         if name not in cache.results:
             cache.results[name] = yield Call(lambda seen=seen: parts.checks.run(seen), is_slow=True)  # type: ignore[misc]  # bound now
         found[name] = cache.results[name]
+        if found[name].reasons and is_public:
+            break
     return found
 
 
@@ -279,23 +285,19 @@ def _accept(
     entry = draft.add(step)
     settled(draft, world)
     credentials = tuple(c for result in checked.values() for c in result.on_accept)
-    yield from refuse_taken_values(parts, uow, world.definition, step)
+    yield from refuse_taken_values(parts, uow, world.table, step)
     answer = stored_answer(parts.vault, draft, world.definition, event, key=key, sequence=entry.sequence, reasons=None)
     change = draft.change(credentials=credentials, answer=answer)
     yield Call(lambda: uow.save(change))
     return Accepted(instance=change.instance, sequence=entry.sequence)
 
 
-def refuse_taken_values(parts: Parts, uow: UnitOfWork, definition: Definition, step: Step) -> Turn[None]:
+def refuse_taken_values(parts: Parts, uow: UnitOfWork, table: Table, step: Step) -> Turn[None]:
     """Raise a clear conflict when an event writes a unique value that another instance has."""
-    for name, field_ in definition.fields.items():
-        value = step.personal.get(name) if field_.unique_on_conflict else None
-        if value is None:
-            continue
-        wanted = unique_value(parts.vault, definition, name, value)
+    for wanted in unique_values(parts.vault, table, (step,)):
         holder = yield Call(lambda wanted=wanted: uow.unique_holder(wanted))  # type: ignore[misc]  # bound now
         if holder is not None and holder != step.after.instance.id:
-            raise TakenError(name, holder)
+            raise TakenError(wanted.field, holder)
 
 
 def _refuse(

@@ -18,7 +18,7 @@ from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnsw
 from workflow.states.definition import Digest
 from workflow.states.effects import Effect, Work
 from workflow.states.instance import ENGINE_ACTOR, Instance, InstanceId, Situation
-from workflow.states.may import open_work
+from workflow.states.may import earliest_due_at, open_work
 from workflow.states.verdict import Kind, Step
 
 
@@ -152,7 +152,7 @@ class Draft:
             subject_key=self.sealer.key if self.sealer and self.sealer.is_new_key else None,
             work=self._work(before, latest),
             answer=answer,
-            unique_added=unique_values(self.vault, self.in_force.world.definition, self.steps) if self.in_force else (),
+            unique_added=unique_values(self.vault, self.in_force.world.table, self.steps) if self.in_force else (),
         )
 
     @property
@@ -165,8 +165,9 @@ class Draft:
     def _work(self, before: Situation | None, latest: Situation) -> tuple[Work, ...] | None:
         if not self.steps or self.in_force is None:
             return None
-        after = open_work(self.in_force.world, latest)
-        return None if before is not None and open_work(self.in_force.world, before) == after else after
+        if before is not None and _place(before) == _place(latest):
+            return None
+        return open_work(self.in_force.world, latest)
 
     def _queue(self, effect: Effect, instance_id: InstanceId, sequence: int) -> None:
         if effect.link is not None:
@@ -189,3 +190,8 @@ class Draft:
     def _keep(self, instance: Instance) -> None:
         if self.latest is not None:
             self.latest = Situation(instance=instance, timers=self.latest.timers)
+
+
+def _place(situation: Situation) -> tuple[object, ...]:
+    """Give what open work follows from: the state, the fields that may be a scope, and the earliest deadline."""
+    return situation.instance.state, situation.instance.fields, earliest_due_at(situation)

@@ -3,7 +3,17 @@
 Promises: every fault of a document is named at once, with its line and column; nothing of a document is ever executed.
 """
 
+from workflow.load.calendars import calendar_from_data, catalogue_from_data, read_calendar, read_catalogue
 from workflow.load.documents import inspect, load, load_data
 from workflow.load.yaml import compose
 
-__all__ = ["compose", "inspect", "load", "load_data"]
+__all__ = [
+    "calendar_from_data",
+    "catalogue_from_data",
+    "compose",
+    "inspect",
+    "load",
+    "load_data",
+    "read_calendar",
+    "read_catalogue",
+]

@@ -14,8 +14,8 @@ from workflow.states.check import check
 from workflow.states.definition import Definition
 from workflow.states.findings import Findings
 from workflow.states.known import Known
-from workflow.states.node import Node, node_of
-from workflow.states.parse import Parsed, parse
+from workflow.states.node import node_of
+from workflow.states.parse import parse
 from workflow.states.semantics import digest_of
 
 
@@ -52,7 +52,9 @@ def inspect(source: Path | str | bytes, *, name: str = "<string>", known: Known)
         return None, faults
     findings = Findings(file=file, lines=source_lines(data))
     surprises(root, findings)
-    parsed = _judge(root, known, findings, data)
+    parsed = parse(root, known=known, findings=findings, text_digest=digest_of(data))
+    if parsed is not None:
+        check(parsed, known=known, findings=findings, is_whole=not faults)
     found = findings.in_order(faults)
     is_usable = parsed is not None and all(finding.severity == "warning" for finding in found)
     return (parsed.definition if parsed and is_usable else None), found
@@ -76,17 +78,12 @@ def load_data(data: Mapping[str, object], *, text: bytes | None = None, known: K
     except ValueError as error:
         findings.note((1, 1), "no-plain-data", f"This is no plain data: {error}.")
         raise DefinitionError(findings.in_order()) from error
-    parsed = _judge(root, known, findings, text)
-    if parsed is None or findings.has_errors:
-        raise DefinitionError(findings.in_order())
-    return parsed.definition
-
-
-def _judge(root: Node, known: Known, findings: Findings, text: bytes | None) -> Parsed | None:
     parsed = parse(root, known=known, findings=findings, text_digest=None if text is None else digest_of(text))
     if parsed is not None:
         check(parsed, known=known, findings=findings)
-    return parsed
+    if parsed is None or findings.has_errors:
+        raise DefinitionError(findings.in_order())
+    return parsed.definition
 
 
 def _read(source: Path | str | bytes) -> bytes:

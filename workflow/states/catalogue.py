@@ -30,7 +30,7 @@ class Catalogue:
     data: Mapping[str, object] = field(repr=False, compare=False)
 
 
-def faults(  # noqa: PLR0917  # a value, the values around it, and the sets: said in the order in which one looks
+def faults(
     field: Field, value: object, payload: Mapping[str, object], instance_fields: Mapping[str, object], catalogue: Catalogue | None
 ) -> tuple[Reason, ...]:
     """Judge one value against the catalogue.
@@ -72,7 +72,7 @@ def choices(field: Field, others: Mapping[str, object], catalogue: Catalogue) ->
         return {}
     found = dict(catalogue.sets.get(rule.set_name, {}))
     for attribute, other in rule.matches.items():
-        if others.get(other) is not None:
+        if others.get(other):
             found = {key: item for key, item in found.items() if item.get(attribute) == others[other]}
     listed = _listed(rule, others, catalogue)
     return found if listed is None else {key: item for key, item in found.items() if key in listed}
@@ -102,7 +102,7 @@ def _choose_first(name: FieldName, other: FieldName) -> Reason:
 def _unmatched(name: FieldName, rule: CatalogueRule, known: Mapping[str, Item], others: Mapping[str, object]) -> Iterator[Reason]:
     for attribute, other in rule.matches.items():
         wanted = others.get(other)
-        if wanted is None:
+        if wanted is None or wanted == "":
             yield _choose_first(name, other)
             continue
         for key, item in known.items():

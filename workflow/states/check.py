@@ -1,14 +1,43 @@
 """Judges a parsed definition as a whole.
 
-Promises: pure; everything that can be known before the first instance is noted at its place.
+Promises: pure; everything that can be known before the first instance starts is noted, at its place. What depends on
+references being whole (reachability, usage) is left out while they are not, so that one mistake gives one finding.
 """
 
 from __future__ import annotations
 
+from workflow.states.check_cel import check_expressions
+from workflow.states.check_events import check_events, check_usage
+from workflow.states.check_graph import check_graph
+from workflow.states.check_policy import check_policy
+from workflow.states.check_uses import check_uses
 from workflow.states.findings import Findings
 from workflow.states.known import Known
 from workflow.states.parse import Parsed
+from workflow.states.reach import Graph
+
+_BROKEN_REFERENCES = frozenset(
+    {"unknown-state", "unknown-event", "unknown-role", "unknown-check", "unknown-action", "unknown-key", "duplicate-state", "not-inside"}
+    | {"not-an-engine-event", "missing-key", "wrong-type", "invalid-value", "invalid-name", "invalid-duration", "duplicate-timer"}
+)
+"""Parser findings after which parts of the graph are missing."""
 
 
-def check(parsed: Parsed, *, known: Known, findings: Findings) -> None:
-    """Note every fault of meaning."""
+def check(parsed: Parsed, *, known: Known, findings: Findings, is_whole: bool = True) -> None:
+    """Note every fault of meaning.
+
+    Args:
+        parsed: the definition with its nodes.
+        known: kinds of checks and actions.
+        findings: where faults are noted; those of the parser are there already.
+        is_whole: False when parts of the document could not be taken in (a key that stands twice).
+    """
+    is_connected = is_whole and not findings.codes & _BROKEN_REFERENCES
+    check_events(parsed, findings)
+    check_expressions(parsed, known, findings)
+    check_uses(parsed, known, findings)
+    check_policy(parsed, findings)
+    if is_connected:
+        graph = Graph.of(parsed.definition)
+        check_graph(parsed, graph, findings)
+        check_usage(parsed, graph, findings)

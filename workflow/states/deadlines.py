@@ -88,9 +88,7 @@ def due(start: datetime, remaining: Remaining, kind: UnitKind, calendar: Calenda
     assert_never(kind)
 
 
-def left(  # noqa: PLR0917  # a running budget, an instant and a unit; in the order in which one says them
-    base_at: datetime, remaining: Remaining, now: datetime, kind: UnitKind, calendar: Calendar | None
-) -> Remaining:
+def left(base_at: datetime, remaining: Remaining, now: datetime, kind: UnitKind, calendar: Calendar | None) -> Remaining:
     """Say what is left, at `now`, of a budget that has been running since `base_at`.
 
     ``due(now, left(base_at, remaining, now))`` is ``due(base_at, remaining)`` again while that lies ahead; when the period

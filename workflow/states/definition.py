@@ -309,13 +309,14 @@ class Definition:
     digest: Digest
     text_digest: Digest
     data: Mapping[str, object] = field(repr=False, compare=False)
+    _lineages: dict[StatePath, tuple[StatePath, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def lineage(self, path: StatePath) -> tuple[StatePath, ...]:
         """Give the state itself and its ancestors, innermost first, the root last."""
-        found = [path]
-        while (parent := self.states[found[-1]].parent) is not None:
-            found.append(parent)
-        return tuple(found)
+        if path not in self._lineages:
+            parent = self.states[path].parent
+            self._lineages[path] = (path,) if parent is None else (path, *self.lineage(parent))
+        return self._lineages[path]
 
     def leaves(self) -> Iterator[State]:
         """Give the states in which an instance can rest, in declaration order."""

@@ -24,7 +24,7 @@ def read_duration(text: str) -> Unit | None:
         unit = Unit(kind="working_days", amount=amount, text=text)
         if found[2] == "bh":
             unit = Unit(kind="working_time", amount=amount * 3_600, text=text)
-        return unit if 0 < amount and unit.amount <= MAX_DAYS * (1 if found[2] == "bd" else 86_400) else None
+        return unit if amount > 0 and unit.amount <= MAX_DAYS * (1 if found[2] == "bd" else 86_400) else None
     if found := _ELAPSED.fullmatch(text):
         seconds = sum(_number(found[letter]) * size for letter, size in _SECONDS.items() if found[letter])
         return Unit(kind="elapsed", amount=seconds, text=text) if 0 < seconds <= MAX_DAYS * 86_400 else None

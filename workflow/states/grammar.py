@@ -159,6 +159,7 @@ ACTION = Record(
         **_PROSE,
     },
     others=NAMING,
+    usual=ACTION_KINDS,
 )
 _ACTIONS = ListOf(item=ACTION)
 

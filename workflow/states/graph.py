@@ -31,8 +31,9 @@ def svg(definition: Definition, current: StatePath | None = None) -> str:
 def mermaid(definition: Definition, *, current: StatePath | None = None) -> str:
     """Write a Mermaid ``stateDiagram-v2`` with nested states; `current` gets the class ``current``.
 
-    Mermaid cannot draw an arrow between the insides of two compound states. Such an arrow is drawn between the compound
-    states, and its label names the inner state it leaves.
+    Mermaid cannot draw an arrow between the insides of two compound states, nor between a compound state and its own
+    inside. The first is drawn between the compound states, the second from the inner state that is entered first; the
+    label then names the state that declares it.
     """
     lines = ["stateDiagram-v2", *_nested(definition, definition.states[ROOT], 1)]
     if any(arrow.source == ROOT and arrow.target is not None for arrow in arrows(definition)):
@@ -90,12 +91,20 @@ def _mermaid_arrows(definition: Definition) -> Iterator[str]:
 
 
 def _lifted(definition: Definition, source: StatePath | None, target: StatePath) -> tuple[StatePath | None, StatePath]:
-    """Give the ends of an arrow between the insides of two compound states as these compound states."""
+    """Give ends between which Mermaid can draw."""
     if not source:
         return source, target
+    if definition.is_within(target, source) or definition.is_within(source, target):
+        return _first_child(definition, source, other=target), _first_child(definition, target, other=source)
     shared = next(path for path in definition.lineage(source) if definition.is_within(target, path))
     below = [_below(definition, end, shared) for end in (source, target)]
-    return (source, target) if below[0] == source or below[1] == target or shared in {source, target} else (below[0], below[1])
+    return (source, target) if below[0] == source or below[1] == target else (below[0], below[1])
+
+
+def _first_child(definition: Definition, path: StatePath, *, other: StatePath) -> StatePath:
+    """Give the state entered first inside a compound one that contains the other end, and any other state as it is."""
+    initial = definition.states[path].initial
+    return path if initial is None or not definition.is_within(other, path) else initial
 
 
 def _below(definition: Definition, path: StatePath, ancestor: StatePath) -> StatePath:

@@ -101,6 +101,7 @@ class Table:
             path: tuple(self._arrow(transition, known) for transition in state.transitions) for path, state in definition.states.items()
         }
         self.start = self._arrow(definition.start, known)
+        self.unique_fields = tuple(f for f in definition.fields.values() if f.unique_on_conflict is not None)
         self._by_leaf: dict[tuple[StatePath, EventName], tuple[Arrow, ...]] = {}
         self._machine = Machine(
             model=None,

@@ -58,11 +58,16 @@ def open_work(world: World, situation: Situation) -> tuple[Work, ...]:
     Events that hold everywhere (handled by the root) and those that need no identity are no work of anybody.
     """
     instance = situation.instance
-    due_at = min((t.due_at for t in situation.timers if t.due_at is not None), default=None)
+    due_at = earliest_due_at(situation)
     return tuple(
         Work(event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope_of(role, instance), due_at=due_at)
         for event, role in world.table.work_in(instance.state)
     )
+
+
+def earliest_due_at(situation: Situation) -> datetime | None:
+    """Give the earliest running deadline, None when none runs."""
+    return min([t.due_at for t in situation.timers if t.due_at is not None], default=None)
 
 
 def _by_guards(arrows: tuple[Arrow, ...], view: View, type_: EventType) -> Verdict:

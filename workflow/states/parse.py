@@ -165,11 +165,10 @@ def _property(node: Node) -> Property | None:
     if kind is None or body is None:
         return None
     plain = body.plain()
-    severity = "warning" if text(node.get("severity")) == "warning" else "error"
     return Property(
         name=text(node.get("name")),
         kind=kind,
         body=plain if isinstance(plain, dict) else {},
-        severity=severity,
+        severity="warning" if text(node.get("severity")) == "warning" else "error",
         sentence=text(node.get("because")) or text(node.get("description")),
     )

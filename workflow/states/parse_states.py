@@ -114,7 +114,8 @@ class States:
             declared_target=declared,
             guards=tuple(rule for _, rule in rules(node.get("guard"))),
             quorum=self._quorum(node.get("quorum")),
-            assignments=tuple(self._assignments(node.get("set"), event)),
+            # A mapping has no order: all values are computed before any is written.
+            assignments=tuple(sorted(self._assignments(node.get("set"), event), key=lambda one: one.field)),
             actions=self.actions(node.get("actions")),
             is_reentering=flag(node.get("reenter")),
             title=text(node.get("title")),

@@ -25,6 +25,8 @@ MAX_INTEGER = 2**53 - 1  # RFC 8785: larger integers have no canonical form
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]{1,64}@(?:[A-Za-z0-9\u0080-\U0010ffff-]{1,63}\.)+[A-Za-z\u0080-\U0010ffff-]{2,63}"
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode category Cc
+_CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PHONE = re.compile(r"\+?[0-9 ()./-]{4,40}")
 
 
@@ -116,8 +118,8 @@ def _text(field: Field, given: object) -> str:
     except UnicodeEncodeError:
         raise _Fault("it holds a half of a character (a lone surrogate).") from None
     value = unicodedata.normalize("NFC", given)
-    allowed = "\n\t\r" if field.type is FieldType.TEXT else ""
-    if any(unicodedata.category(character) == "Cc" and character not in allowed for character in value):
+    forbidden = _CONTROL_IN_TEXT if field.type is FieldType.TEXT else _CONTROL
+    if forbidden.search(value):
         raise _Fault("control characters and line breaks are not allowed here.")
     return value if field.type is FieldType.TEXT else value.strip()
 

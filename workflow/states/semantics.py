@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import orjson
 
 from workflow.states.definition import Digest
-from workflow.states.grammar import DEFINITION, PROSE
+from workflow.states.grammar import DEFINITION, PLAIN_TEXT, PROSE
 from workflow.states.node import Node
 from workflow.states.shapes import Either, ListOf, Named, Record, Ref, Shape, fits
 
@@ -97,7 +97,7 @@ def _without_prose(node: Node, shape: Shape) -> object:
             return {key: _without_prose(part, item) for key, part in node.value.items()}
         case Record(keys=keys, others=others) if isinstance(node.value, Mapping):
             return {
-                key: _without_prose(part, keys[key].shape if key in keys else others) if key in keys or others else part.plain()
+                key: _without_prose(part, keys[key].shape if key in keys else others or PLAIN_TEXT)
                 for key, part in node.value.items()
                 if not (key in PROSE and key in keys)
             }

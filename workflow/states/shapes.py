@@ -101,12 +101,14 @@ class Record:
         what: how a message calls it (``a transition``).
         keys: by name, in the order in which documentation shows them.
         others: the shape of further keys; None when there are none. What they mean is judged elsewhere.
+        usual: descriptions of further keys that editors may offer.
         one_of: keys of which exactly one must be there.
     """
 
     what: str
     keys: Mapping[str, Key]
     others: Shape | None = None
+    usual: Mapping[str, str] = field(default_factory=dict)
     one_of: tuple[str, ...] = ()
 
 
@@ -285,7 +287,8 @@ def _judge_record(node: Node, shape: Record, findings: Findings) -> None:
         elif shape.others is not None:
             judge(item, shape.others, findings)
         else:
-            message = f"{shape.what.capitalize()} has no key {quote(name)}.{findings.hint(name, shape.keys)}"
+            hint = " Inside { } a text with a comma must be in quotes." if " " in name else findings.hint(name, shape.keys)
+            message = f"{shape.what.capitalize()} has no key {quote(name)}.{hint}"
             findings.note(node.place_of(name), "unknown-key", message)
     for name, key in shape.keys.items():
         if key.is_required and name not in node.entries:

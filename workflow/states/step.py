@@ -288,6 +288,7 @@ class _Making:
         self.at, self.kind, self.permitted = at, kind, permitted
         self.mark: datetime | None = None
         self.spent: Timer | None = None
+        self.kept: set[FieldName | None] = set()
         self.serials = dict(situation.instance.serials)
 
     def step_or_nothing(self, choice: Choice | None) -> Step:
@@ -319,7 +320,7 @@ class _Making:
             marks=self._marks(entered),
             outcome=self._outcome(leaf) if entered else before.outcome,
         )
-        plain, withheld = self._payload(personal)
+        plain, withheld = self._payload()
         permitted, type_ = self.permitted, self.definition.events.get(self.event.name)
         return Step(
             kind=self.kind,
@@ -386,6 +387,7 @@ class _Making:
         if arrow is None or not arrow.transition.assignments:
             return before.fields, before.personal, {}
         fields, names, personal = dict(before.fields), set(before.personal), {}
+        kept = self.kept
         payload = self.permitted.payload if self.permitted else {}
         for assignment in arrow.transition.assignments:
             name, field = assignment.field, self.definition.fields[assignment.field]
@@ -399,6 +401,7 @@ class _Making:
             elif field.is_personal:
                 personal[name] = list(value) if isinstance(value, tuple) else value
                 names.add(name)
+                kept.add(assignment.copy_of)
             else:
                 fields[name] = _plain(value)
         return fields, frozenset(names), personal
@@ -407,10 +410,10 @@ class _Making:
         self, left: tuple[StatePath, ...], entered: tuple[StatePath, ...], leaf: StatePath
     ) -> tuple[tuple[Timer, ...], tuple[Timer, ...], tuple[TimerKey, ...], tuple[tuple[Timer, Timer], ...]]:
         """Give the timers afterwards, and what was armed, disarmed and moved."""
-        calendar, before = self.world.calendar, self.situation.instance.state
+        calendar = self.world.calendar
         gone = [t for t in self.situation.timers if t.state in left] if left else []
         kept = [t for t in self.situation.timers if t not in gone] if gone else list(self.situation.timers)
-        moved = timing.pause_or_resume(self.definition, kept, before=before, after=leaf, at=self.at, calendar=calendar) if entered else []
+        moved = timing.pause_or_resume(self.definition, kept, after=leaf, at=self.at, calendar=calendar) if entered else []
         armed = timing.arm_on_entry(self.definition, entered, leaf, self.at, calendar)
         if self.mark is not None:
             armed += self._armed_by_report(leaf, self.mark)
@@ -465,7 +468,7 @@ class _Making:
     def _outcome(self, leaf: StatePath) -> str | None:
         return next((o for path in self.definition.lineage(leaf) if (o := self.definition.states[path].outcome)), None)
 
-    def _payload(self, personal: Mapping[FieldName, object]) -> tuple[dict[str, Plain], dict[str, object]]:
+    def _payload(self) -> tuple[dict[str, Plain], dict[str, object]]:
         """Part the payload into plain values, and personal ones that no field keeps; secrets are in neither."""
         if self.permitted is None:
             return ({"serial": int(str(self.event.payload["serial"]))}, {}) if self.event.payload else ({}, {})
@@ -478,7 +481,7 @@ class _Making:
                 continue
             if not field.is_personal:
                 plain[name] = _plain(value)
-            elif name not in personal or personal[FieldName(name)] != value:
+            elif name not in self.kept:
                 aside[name] = list(value) if isinstance(value, tuple) else value
         return plain, aside
 

@@ -51,7 +51,7 @@ def arm_on_entry(
 
 
 def pause_or_resume(
-    definition: Definition, kept: Iterable[Timer], *, before: StatePath, after: StatePath, at: datetime, calendar: Calendar | None
+    definition: Definition, kept: Iterable[Timer], *, after: StatePath, at: datetime, calendar: Calendar | None
 ) -> list[tuple[Timer, Timer]]:
     """Give (before, after) of each kept timer that this move pauses or resumes."""
     moved = []
@@ -59,7 +59,7 @@ def pause_or_resume(
         state = definition.states[timer.state]
         if not state.paused_in:
             continue
-        was, is_ = is_paused_at(definition, state, before), is_paused_at(definition, state, after)
+        was, is_ = timer.due_at is None, is_paused_at(definition, state, after)
         if is_ and not was:
             moved.append((timer, _paused(definition, timer, at, calendar)))
         elif was and not is_:

@@ -6,6 +6,8 @@ in the same schema. A transaction that was begun elsewhere is ended elsewhere.
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic import context
 
 from workflow_store.tables import build
@@ -13,7 +15,7 @@ from workflow_store.tables import build
 _given = context.config.attributes
 _prefix: str = _given.get("prefix", "workflow_")
 _schema: str | None = _given.get("schema")
-_options = {
+_options: dict[str, Any] = {
     "target_metadata": build(_prefix, _schema).metadata,
     "version_table": f"{_prefix}version",
     "version_table_schema": _schema,

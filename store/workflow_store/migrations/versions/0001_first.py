@@ -128,7 +128,7 @@ def upgrade() -> None:
         _column("event", KEY, primary=True),
         _column("role", KEY, primary=True),
         _column("scope", KEY, primary=True),
-        _column("due_at", INSTANT, null=True),
+        _column("due_at", INSTANT),
         sqlite_with_rowid=False,
     )
     _index("work_queue", "work", ["role", "scope", "due_at", "instance_id"])

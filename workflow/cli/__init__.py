@@ -1,0 +1,29 @@
+"""The command line: one door for authors, operators and auditors.
+
+Promises: `main` prints what an error says to do and nothing else, never a traceback for a user's mistake; exit codes are
+those of `workflow.cli.exits`. Commands load what they need when they are called, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from workflow.errors import WorkflowError
+
+
+def main() -> None:
+    """Run the command line on the arguments of this process, and exit."""
+    from workflow.cli.app import app
+    from workflow.cli.exits import code_of, tell
+
+    try:
+        app(prog_name="workflow")
+    except WorkflowError as error:
+        tell(error, is_json="--json" in sys.argv)
+        sys.exit(code_of(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        sys.exit(130)
+
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""``python -m workflow.cli``: the same as ``workflow``."""
+
+from workflow.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from workflow.cli import definitions, demo_command, instances, operations
+from workflow.cli.exits import EPILOG
+
+app = typer.Typer(
+    name="workflow",
+    help="Onboardings as state machines: check and publish definitions, run instances, look after the worker, read the history.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
+        try:
+            typer.echo(version("onboarding-workflow"))
+        except PackageNotFoundError:
+            typer.echo("0 (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version_wanted: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Onboardings as state machines: check and publish definitions, run instances, look after the worker, read the history."""
+
+
+demo_command.register(app)
+definitions.register(app)
+instances.register(app)
+operations.register(app)

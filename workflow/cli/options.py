@@ -1,0 +1,37 @@
+"""Options that several commands share, so that they are named and explained alike everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
+Database = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="sqlite:///file.db or postgresql://..., instead of WORKFLOW_DATABASE_URL."),
+]
+InstanceArgument = Annotated[str, typer.Argument(metavar="INSTANCE", help="Id of the instance.")]
+ActorOption = Annotated[str, typer.Option("--actor", metavar="ID", help="Opaque id of who acts.")]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="ROLE[:SCOPE]", help="A role the actor holds, e.g. network_team:ERKNet. May be repeated."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A value of the payload; lists are written a,b. May be repeated."),
+]
+SetJson = Annotated[
+    list[str] | None, typer.Option("--set-json", metavar="NAME=JSON", help="A value of the payload as JSON. May be repeated.")
+]
+Secret = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME[=@FILE|=-]",
+        help="A secret value: asked for, or the first line of a file or of standard input; never on the command line.",
+    ),
+]
+Key = Annotated[str | None, typer.Option("--key", help="Idempotency key: the same command repeated with it happens once.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rows at most.")]
+After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Go on behind this place (`next` of the page before).")]

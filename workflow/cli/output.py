@@ -1,0 +1,120 @@
+"""How commands answer: JSON for programs, aligned lines for people.
+
+Promises: readable at 80 columns and without a terminal; colours only on one. Instants are shown in the zone of the process's
+calendar, with the weekday, because deadlines are counted in working days there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from workflow.states.instance import Instance, Situation, Timer
+
+
+@cache
+def console() -> Console:
+    """Give the console for standard output."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False, markup=False)
+
+
+def emit(value: object) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def say(text: str = "", *, style: str = "") -> None:
+    """Print a line."""
+    console().print(text, style=style)
+
+
+def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under titles, aligned; long values go on in the next line."""
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table, soft_wrap=False)
+
+
+def pairs(rows: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
+    """Print names and values, aligned."""
+    table = Table(box=None, pad_edge=False, show_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(" " * indent + name, value)
+    console().print(table, soft_wrap=False)
+
+
+def local(at: datetime | None, zone: str = "UTC") -> str:
+    """Write an instant in a zone with its weekday: ``Mon 2026-05-04 16:30``; empty for None."""
+    if at is None:
+        return ""
+    return at.astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M" if zone != "UTC" else "%a %Y-%m-%d %H:%MZ")
+
+
+def instant(at: datetime | None) -> str | None:
+    """Write an instant for programs, in UTC."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def next_due(situation: Situation) -> datetime | None:
+    """Give the earliest running deadline."""
+    return min((timer.due_at for timer in situation.timers if timer.due_at is not None), default=None)
+
+
+def timer_data(timer: Timer) -> dict[str, object]:
+    """Give a timer as data."""
+    return {
+        "timer": timer.key,
+        "event": timer.event,
+        "due_at": instant(timer.due_at),
+        "armed_at": instant(timer.armed_at),
+        "is_paused": timer.due_at is None,
+    }
+
+
+def instance_data(instance: Instance, situation: Situation | None = None) -> dict[str, object]:
+    """Give an instance as data; personal values are named, not shown."""
+    said: dict[str, object] = {
+        "id": instance.id,
+        "definition": instance.definition,
+        "digest": instance.digest,
+        "state": instance.state,
+        "outcome": instance.outcome,
+        "subject": instance.subject,
+        "version": instance.version,
+        "head": instance.head,
+        "head_hash": instance.head_hash.hex(),
+        "fields": dict(instance.fields),
+        "personal": sorted(instance.personal),
+        "started_at": instant(instance.started_at),
+        "recorded_at": instant(instance.recorded_at),
+    }
+    if situation is not None:
+        said["timers"] = [timer_data(timer) for timer in situation.timers]
+    return said
