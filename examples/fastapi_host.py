@@ -1,7 +1,6 @@
 """A FastAPI application that embeds the engine in its own transactions.
 
-    python examples/fastapi_host.py            # SQLite, through aiosqlite
-    DATABASE_URL=postgresql://user@host/name python examples/fastapi_host.py   # PostgreSQL, through asyncpg
+    python examples/fastapi_host.py       SQLite through aiosqlite; with DATABASE_URL=postgresql://... PostgreSQL through asyncpg
 
 Its rows and the onboarding are written in one transaction of the host's: both, or neither. The engine never commits here,
 and a refusal is returned, not raised, so that the host's other work stays.
@@ -35,7 +34,7 @@ class Table(DeclarativeBase):
 
 
 class Visit(Table):
-    """A visit; `badge_id` is the onboarding's id, `reference` the host's own, given once."""
+    """A visit: the host's own reference, given once, and the onboarding's id."""
 
     __tablename__ = "visits"
     reference: Mapped[str] = mapped_column(primary_key=True)

@@ -50,6 +50,10 @@ def upgrade_engine(engine: sa.Engine, *, prefix: str, schema: str | None) -> Non
     with translated(engine.dialect.name), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # Our own pool works in AUTOCOMMIT; all migrations are one transaction, and may wait longer than a step may.
+            connection.execution_options(isolation_level="READ COMMITTED")
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '60s'")
         upgrade_connection(connection, prefix=prefix, schema=schema)
         connection.commit()
 

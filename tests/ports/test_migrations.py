@@ -26,7 +26,7 @@ def inspector_dump(connection, prefix, schema):
         name: (
             [(c["name"], str(c["type"]), getattr(c["type"], "collation", None), c["nullable"]) for c in seen.get_columns(name, schema=schema)],
             seen.get_pk_constraint(name, schema=schema)["constrained_columns"],
-            sorted((i["name"], tuple(i["column_names"]), str(i["dialect_options"])) for i in seen.get_indexes(name, schema=schema)),
+            sorted((i["name"], tuple(i["column_names"]), sorted((k, str(v)) for k, v in i["dialect_options"].items())) for i in seen.get_indexes(name, schema=schema)),
         )
         for name in tables
     }

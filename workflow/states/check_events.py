@@ -121,7 +121,7 @@ def _check_fired(parsed: Parsed, findings: Findings) -> None:
     fired |= {field.unique_on_conflict for field in definition.fields.values() if field.unique_on_conflict is not None}
     used = {transition.event for transition in every_transition(definition)}
     for event in definition.events.values():
-        if event.is_engine and event.name not in fired and event.name in used:
+        if event.is_engine and event.name not in fired and event.name in used - {definition.start.event}:
             message = f"Nothing fires {event.name!r}: no timer, no report (`done`, `failed`) and no `on_conflict` names it."
             findings.note(parsed.place("events", event.name), "never-fired", message)
 
@@ -141,13 +141,16 @@ def _check_since(parsed: Parsed, findings: Findings) -> None:
 
 def _check_used(parsed: Parsed, findings: Findings) -> None:
     definition = parsed.definition
-    used = {transition.event for transition in every_transition(definition)} | reported(definition)
+    timers = [timer for state in definition.states.values() for timer in state.timers]
+    asked = {value for use in definition.checks.values() for value in use.params.values() if isinstance(value, str)}
+    used = {transition.event for transition in every_transition(definition)} | reported(definition) | asked
+    used |= {name for timer in timers for name in (timer.event, timer.since)}
     for event in definition.events.values():
         if event.name not in used:
             findings.warn(parsed.place("events", event.name), "unused-event", f"No transition handles {event.name!r}.")
     acting = {name for event in definition.events.values() for name in event.by}
+    acting |= {transition.quorum.role for transition in every_transition(definition) if transition.quorum and transition.quorum.role}
     told = {action.to for action in every_action(definition)}
-    asked = {value for use in definition.checks.values() for value in use.params.values() if isinstance(value, str)}
     for role in definition.roles.values():
         if role.name not in acting | told | asked and not role.is_subject:
             findings.warn(parsed.place("roles", role.name), "unused-role", f"The role {role.name!r} may fire nothing and is told nothing.")

@@ -99,7 +99,7 @@ def _check_compounds(parsed: Parsed, findings: Findings) -> None:
         if state.outcome and not state.is_leaf:
             message = "Only a state without inner states can be an outcome; give it to one of the inner states."
             findings.note(node.place_of("outcome"), "outcome-not-leaf", message)
-        if state.outcome and state.waits_forever:
+        if state.outcome and state.is_leaf and state.waits_forever:
             findings.warn(
                 node.place_of("waits_forever"), "key-not-applicable", "An outcome waits for nothing; 'waits_forever' has no meaning."
             )

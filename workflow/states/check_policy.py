@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from workflow.states.check_events import every_action
 from workflow.states.definition import Definition
-from workflow.states.durations import read_duration
+from workflow.states.durations import is_duration, read_duration
 from workflow.states.findings import Findings, quote
 from workflow.states.node import Node
 from workflow.states.parse import Parsed
@@ -103,7 +103,7 @@ def _one_or_many(node: Node | None) -> Iterable[Node]:
 def _check_durations(parsed: Parsed, body: Node, findings: Findings) -> None:
     for key in ("within", "later_than"):
         node = body.get(key)
-        if node is None or node.text is None:
+        if node is None or node.text is None or not is_duration(node.text):
             continue
         unit = read_duration(node.text)
         if unit is None:

@@ -31,6 +31,11 @@ def read_duration(text: str) -> Unit | None:
     return None
 
 
+def is_duration(text: str) -> bool:
+    """Tell whether a text is written like a duration, whatever its amount."""
+    return _ELAPSED.fullmatch(text) is not None or _WORKING.fullmatch(text) is not None
+
+
 def _number(digits: str) -> int:
     """Read digits; absurdly many of them are just a number that is too large."""
     return int(digits) if len(digits) <= 12 else 10**12  # noqa: PLR2004  # more seconds than MAX_DAYS have

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from workflow.states.definition import ROOT, Definition, Digest, Property, StatePath, Transition
-from workflow.states.durations import read_duration
+from workflow.states.durations import is_duration, read_duration
 from workflow.states.findings import Findings
 from workflow.states.grammar import DEFINITION, LANGUAGE, POLICY_KINDS
 from workflow.states.known import Known
@@ -117,7 +117,7 @@ def _judge_version(root: Node, findings: Findings) -> None:
     language, retention = root.get("language"), root.get("retention")
     if language is not None and (version := whole(language)) is not None and version != LANGUAGE:
         findings.note(language, "unknown-language", f"This installation reads version {LANGUAGE} of the language, not {version}.")
-    if retention is not None and retention.text is not None and read_duration(retention.text) is None:
+    if retention is not None and is_duration(text(retention)) and read_duration(text(retention)) is None:
         findings.note(retention, "invalid-duration", "The retention must be at least a second and at most ten years.")
 
 

@@ -64,7 +64,8 @@ def read_roles(names: Names) -> dict[RoleName, Role]:
 def _role(name: RoleName, node: Node, names: Names) -> Role:
     findings = names.findings
     if name == ENGINE or (name == SUBJECT and names.subject != SUBJECT):
-        findings.note(node, "reserved-name", f"{quote(name)} has its own meaning and cannot be the name of a role.")
+        message = f"{quote(name)} has its own meaning and cannot be the name of a role."
+        findings.note(names.place("roles", name), "reserved-name", message)
     scope, anyone = node.get("scope"), node.get("anyone")
     if name == names.subject and (scope or anyone):
         findings.note(
@@ -269,15 +270,13 @@ def _judge_engine_event(node: Node, findings: Findings) -> None:
 
 
 def _payload(name: FieldName, node: Node, names: Names, fields: Mapping[FieldName, Field]) -> Field:
-    if name == "name":
-        names.findings.note(node, "reserved-name", "`event.name` is the name of the event; choose another name for this value.")
     of = node.get("field")
     if of is None:
         return _with_sets(_read(name, node, names), fields)
     named = Node(value=name, line=of.line, column=of.column) if of.value is True else of
     found = names.field(named)
     for key in node.entries:
-        if key not in _OWN_KEYS:
+        if key not in _OWN_KEYS and key != "type":
             message = f"{key!r} is part of the field's specification, which `field:` takes as a whole."
             names.findings.note(node.place_of(key), "keys-exclude-each-other", message)
     if found is None:
@@ -298,6 +297,9 @@ def _payload(name: FieldName, node: Node, names: Names, fields: Mapping[FieldNam
 def _confirmed(values: Mapping[FieldName, Field], payload: Node | None, findings: Findings) -> dict[FieldName, Field]:
     """Add what a value must be the same as; it is another value of the same payload."""
     found: dict[FieldName, Field] = {}
+    if payload is not None and payload.get("name") is not None:
+        message = "`event.name` is the name of the event; choose another name for this value."
+        findings.note(payload.place_of("name"), "reserved-name", message)
     for name, field in values.items():
         node = payload.entries[name].get("same_as") if payload else None
         other = text(node) or None

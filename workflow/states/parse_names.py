@@ -20,6 +20,7 @@ class Names:
     def __init__(self, root: Node, findings: Findings) -> None:
         """Collect the names of a whole document."""
         self.findings = findings
+        self._root = root
         self.subject = RoleName(_text(root.get("subject")) or "")
         self.roles = _entries(root, "roles")
         self.fields = _entries(root, "fields")
@@ -45,6 +46,11 @@ class Names:
             self.by_name.setdefault(name, below)
             self.state_places[below] = place
             self._collect(child, below)
+
+    def place(self, section: str, name: str) -> Place:
+        """Give the place of a name in one of the sections (``roles``, ``events``, ...)."""
+        node = self._root.get(section)
+        return node.place_of(name) if node else self._root.place
 
     def is_engine_event(self, name: str) -> bool:
         """Tell whether an event may only be fired by the engine."""

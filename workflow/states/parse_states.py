@@ -23,7 +23,7 @@ from workflow.states.definition import (
     TimerType,
     Transition,
 )
-from workflow.states.durations import read_duration
+from workflow.states.durations import is_duration, read_duration
 from workflow.states.findings import quote
 from workflow.states.grammar import ACTION
 from workflow.states.known import Known
@@ -156,7 +156,7 @@ class States:
                 self._findings.note(item.get("name") or item, "duplicate-timer", f"There is a timer {quote(name)} in this state already.")
             seen.add(name)
             unit = read_duration(text(after))
-            if after is not None and after.text is not None and unit is None:
+            if after is not None and unit is None and is_duration(after.text or ""):
                 message = f"{quote(after.text)} is no duration that can be waited: at least a second, at most ten years."
                 self._findings.note(after, "invalid-duration", message)
             event, since = self._names.engine_event(item.get("event")), self._names.engine_event(item.get("since"))
