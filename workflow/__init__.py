@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from workflow.bootstrap import open_engine as open  # noqa: A004  # `workflow.open` reads as it should
     from workflow.engine import AsyncEngine, Engine
     from workflow.engine.directory import FixedDirectory
-    from workflow.load import load
+    from workflow.load import load as load_definition
     from workflow.settings import Settings
     from workflow.states.definition import Definition
     from workflow.states.instance import Actor, Delegation, Event, Grant, Instance
@@ -61,7 +61,7 @@ _HOMES = {
     "Merged": ("workflow.states.verdict", "Merged"),
     "Refused": ("workflow.states.verdict", "Refused"),
     "Settings": ("workflow.settings", "Settings"),
-    "load": ("workflow.load", "load"),
+    "load_definition": ("workflow.load", "load"),
     "metadata": ("workflow.bootstrap", "metadata"),
     "open": ("workflow.bootstrap", "open_engine"),
     "open_async": ("workflow.bootstrap", "open_async_engine"),
@@ -113,7 +113,7 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "WorkflowError",
-    "load",
+    "load_definition",
     "metadata",
     "open",
     "open_async",

@@ -21,12 +21,12 @@ from workflow.actions.registry import SPECS as ACTION_SPECS
 from workflow.actions.registry import Performers
 from workflow.audit.canonical import canonical
 from workflow.checks import SPECS as CHECK_SPECS
-from workflow.checks import BuiltinChecks, HashCost, KeyVault
+from workflow.checks import BuiltinChecks, HashCost, KeyVault, open_text_challenge, push_text
 from workflow.engine import AsyncEngine, Dispatch, Engine, FloodLimit, Parts, Readers, Shelf
 from workflow.engine.directory import FixedDirectory
 from workflow.errors import NotFoundError, SettingsError
 from workflow.load import calendar_from_data, catalogue_from_data, load, load_data, read_calendar, read_catalogue
-from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed, Vault
+from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed
 from workflow.settings import MasterKey, Settings
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
@@ -233,6 +233,26 @@ def _document(kind: str, value: Definition | Calendar | Catalogue, path: Path) -
     text = path.read_bytes()
     text_digest = value.text_digest if isinstance(value, Definition) else Digest(hashlib.sha256(text).hexdigest())
     return Document(kind=kind, name=value.name, digest=value.digest, text_digest=text_digest, content=canonical(value.data), text=text)  # type: ignore[arg-type]  # one of three literals
+
+
+# Tables
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the tables of a database up to date."""
+    workflow_store.upgrade(settings.database_url, prefix=settings.prefix, schema=settings.schema)
+
+
+def is_current(settings: Settings) -> bool:
+    """Tell whether the tables of a database are there and up to date."""
+    return workflow_store.is_current(settings.database_url, prefix=settings.prefix, schema=settings.schema)
+
+
+def upgrade_sql(settings: Settings) -> str:
+    """Give the statements of all migrations as SQL, for databases that only an administrator may change."""
+    return workflow_store.upgrade_sql(
+        settings.database_url.partition(":")[0].partition("+")[0], prefix=settings.prefix, schema=settings.schema
+    )
 
 
 # Effects

@@ -19,6 +19,7 @@ NEEDED = {
     "link": {"purpose": "password", "since": "mailed", "ttl": "PT5M"},
     "remove_factor": {"factors": ("phone",)},
     "role_holders": {"role": "helpdesk"},
+    "matches_field": {"field": "username"},
 }
 
 

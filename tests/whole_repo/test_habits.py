@@ -90,7 +90,7 @@ def test_every_exception_from_a_rule_has_a_code_and_a_reason(committed: tuple[Pa
 
 def test_nothing_is_left_to_be_done_in_the_code(modules: tuple[Path, ...], root: Path) -> None:
     """Open points live in issues: no TODO, no `NotImplementedError`."""
-    undone = re.compile(r"\b(TODO|FIXME|NotImplementedError)\b")
+    undone = re.compile(r"\b(TODO|FIXME|raise NotImplementedError)\b")
     found = [
         f"{path.relative_to(root)}:{number}"
         for path in modules

@@ -13,6 +13,7 @@ from workflow.checks.app import AppChallenge, AppCode, AppConfirm, AppEnrol, App
 from workflow.checks.factors import SecondFactor, factors, remove_factor
 from workflow.checks.holders import RoleHolders
 from workflow.checks.links import Link
+from workflow.checks.matching import matches_field
 from workflow.checks.otp import Totp, TotpConfirm, TotpEnrol, provisioning_uri
 from workflow.checks.password import HashCost, Hashing, Password, PasswordProfile
 from workflow.checks.phone import OpenChallenge, Phone, PhoneConfirm, SmsChallenge, SmsCode, open_text_challenge
@@ -101,4 +102,5 @@ def _other_checks(vault: KeyVault, hashing: Hashing, directory: Directory) -> di
         "factors": factors,
         "remove_factor": remove_factor,
         "role_holders": RoleHolders(directory),
+        "matches_field": matches_field,
     }

@@ -19,7 +19,8 @@ from workflow.states.definition import EventName
 from workflow.states.instance import Instance
 
 _ASK: Final = "Ask for a new link."
-_NOT_GENUINE: Final = Reason(code="link_unknown", message="This link is not valid.", needed=_ASK, private="link_not_genuine", field="token")
+NOT_GENUINE: Final = Reason(code="link_unknown", message="This link is not valid.", needed=_ASK, private="link_not_genuine", field="token")
+"""What is said of every link that is not ours, and of everything else that must read like one."""
 _SUPERSEDED: Final = Reason(
     code="link_superseded", message="A newer link was sent; this one is no longer valid.", needed="Use the newest mail.", field="token"
 )
@@ -61,7 +62,7 @@ class Link:
     def _reason(self, seen: CheckInput, parts: LinkParts | None) -> Reason:
         # A link under a key that is no longer there cannot be judged; it outlived the longest link, so it has expired.
         is_retired = parts is not None and parts.kid not in self.vault.kids and parts.purpose == text(seen, "purpose")
-        return _RETIRED if is_retired else _NOT_GENUINE
+        return _RETIRED if is_retired else NOT_GENUINE
 
 
 def _is_over(seen: CheckInput, sent_at: datetime) -> bool:

@@ -13,12 +13,12 @@ from workflow.states.definition import FieldName
 from workflow.states.durations import read_duration
 
 
-def payload_text(seen: CheckInput, name: str) -> str:
-    """Give the text that the payload has under the name that parameter `name` says (by default `name` itself).
+def payload_text(seen: CheckInput, name: str, default: str = "") -> str:
+    """Give the text that the payload has under the name that parameter `name` says (by default `default`, else `name` itself).
 
     Text that no UTF-8 can carry (a lone surrogate) reads as empty, so that no codec error ever shows a secret.
     """
-    value = seen.payload.get(text(seen, name, name), "")
+    value = seen.payload.get(text(seen, name, default or name), "")
     if not isinstance(value, str):
         return ""
     return value if value.encode(errors="replace").decode() == value else ""

@@ -148,6 +148,15 @@ _ALL: Final = (
         names_roles=frozenset({"role"}),
         description="How many others than the subject hold the role (for the value of `scope_field`).",
     ),
+    CheckSpec(
+        use="matches_field",
+        facts={"ok": "bool"},
+        params={"field": True, "reads_as": False},
+        reads={"value": "username"},
+        choices={"reads_as": frozenset({"unknown_link"})},
+        names_fields=frozenset({"field"}),
+        description="The typed value is the subject's `field`; `reads_as: unknown_link` answers like a link that is not ours.",
+    ),
 )
 
 SPECS: Final[Mapping[str, CheckSpec]] = {spec.use: spec for spec in _ALL}

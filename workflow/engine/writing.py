@@ -174,7 +174,7 @@ class Draft:
             self.superseded[effect.link] = effect.serial
         self.messages.append(
             Message(
-                id=secrets.token_hex(16),
+                id=_message_id(self.now),
                 instance_id=instance_id,
                 sequence=sequence,
                 effect=effect,
@@ -195,3 +195,8 @@ class Draft:
 def _place(situation: Situation) -> tuple[object, ...]:
     """Give what open work follows from: the state, the fields that may be a scope, and the earliest deadline."""
     return situation.instance.state, situation.instance.fields, earliest_due_at(situation)
+
+
+def _message_id(now: datetime) -> str:
+    """Make an id that sorts by the time of queueing: 14 hexadecimal digits of microseconds, then 72 random bits."""
+    return f"{int(now.timestamp() * 1_000_000):014x}{secrets.token_hex(9)}"

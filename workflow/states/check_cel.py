@@ -116,7 +116,7 @@ def _compile(where: Node, source: str, scope: _Scope, findings: Findings) -> Gua
     try:
         return compile_guard(source, scope.leaves)
     except GuardError as error:
-        message = re.sub(r" expecting \{.*", "", error.message, flags=re.DOTALL).rstrip(".")
+        message = "it ends where more is expected" if "<EOF>" in error.message else re.sub(r" expecting \{.*", "", error.message).rstrip(".")
         findings.note(where.place_at(error.line, error.column), "ill-typed-guard", f"This is no valid expression: {message}.")
         return None
 

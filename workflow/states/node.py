@@ -121,7 +121,9 @@ def _node_of(data: object, room: int) -> Node:
 
 def _align(value: str, raw: str, offset: int) -> int | None:
     """Walk the value and the text as written side by side; give the position in `raw` of the value's character `offset`."""
-    position = raw.find("\n") + 1 if raw[:1] in {"|", ">"} else 0
+    position = 1 if raw[:1] in {"'", '"'} else 0
+    if raw[:1] in {"|", ">"}:
+        position = raw.find("\n") + 1
     for character in value[:offset]:
         position = _find(raw, position, character)
         if position < 0:
@@ -133,11 +135,11 @@ def _align(value: str, raw: str, offset: int) -> int | None:
 
 
 def _find(raw: str, position: int, character: str) -> int:
-    """Find the next place at which a character of the value is written; a fold is written as a line break."""
-    if character in {" ", "\n"}:
-        found = min((at for at in (raw.find(" ", position), raw.find("\n", position)) if at >= 0), default=-1)
-        if found >= 0 and raw[found] == "\n":
-            while found + 1 < len(raw) and raw[found + 1] in " \n":
-                found += 1
-        return found
+    """Find where a character of the value is written, from a position on."""
+    here = raw[position : position + 1]
+    if here == character:
+        return position
+    if character.isspace():
+        # A blank or a line break of the value is written as an escape, or is a fold: a line break with its indentation.
+        return position + 1 if here in {"\\", "\n"} else raw.find("\n", position)
     return raw.find(character, position)

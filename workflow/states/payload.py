@@ -28,6 +28,7 @@ _EMAIL = re.compile(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode category Cc
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PHONE = re.compile(r"\+?[0-9 ()./-]{4,40}")
+_MIN_DIGITS = 3  # service numbers; whether a number exists is for a check to say
 
 
 class _Fault(Exception):  # noqa: N818  # becomes a Reason, never leaves this module
@@ -66,9 +67,10 @@ def validate(
 
 
 def _unknown(name: str, event: EventType) -> Reason:
-    close = get_close_matches(name, event.payload, n=1)
+    # The name comes from anybody: it is shown escaped, and is no `field`, which goes into the history as it is.
+    close = get_close_matches(name[:64], event.payload, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return Reason(code="unknown_value", message=f"The event {event.name!r} takes no value {name[:64]!r}.{hint}", field=name[:64])
+    return Reason(code="unknown_value", message=f"The event {event.name!r} takes no value {ascii(name[:64])}.{hint}")
 
 
 def _when_missing(field: Field, given: object, normal: dict[str, object]) -> list[Reason]:
@@ -76,7 +78,7 @@ def _when_missing(field: Field, given: object, normal: dict[str, object]) -> lis
         normal[field.name] = field.default
     elif field.is_required or field.must_be is not None:
         return [Reason(code="value_missing", message=f"{field.name} is required.", needed=f"a value for {field.name}", field=field.name)]
-    elif given is not None and field.type is FieldType.TEXT:
+    elif given is not None and field.type is FieldType.TEXT and not field.is_many:
         normal[field.name] = ""
     return []
 
@@ -108,20 +110,29 @@ def _many(field: Field, given: object) -> tuple[object, ...]:
 
 
 def _text(field: Field, given: object) -> str:
-    if not isinstance(given, str):
-        raise _Fault("text is needed.")
     limit = field.max_length or MAX_LENGTHS.get(field.type, 254)
-    if len(given) > limit:
-        raise _Fault(f"at most {limit} characters are allowed, these are {len(given)}.")
-    try:
-        given.encode()
-    except UnicodeEncodeError:
-        raise _Fault("it holds a half of a character (a lone surrogate).") from None
-    value = unicodedata.normalize("NFC", given)
+    text = _encodable(given, limit)
+    value = text if text.isascii() else _within(unicodedata.normalize("NFC", text), limit)  # some characters are longer in NFC
     forbidden = _CONTROL_IN_TEXT if field.type is FieldType.TEXT else _CONTROL
     if forbidden.search(value):
         raise _Fault("control characters and line breaks are not allowed here.")
     return value if field.type is FieldType.TEXT else value.strip()
+
+
+def _encodable(given: object, limit: int) -> str:
+    if not isinstance(given, str):
+        raise _Fault("text is needed.")
+    try:
+        _within(given, limit).encode()
+    except UnicodeEncodeError:
+        raise _Fault("it holds a half of a character (a lone surrogate).") from None
+    return given
+
+
+def _within(value: str, limit: int) -> str:
+    if len(value) > limit:
+        raise _Fault(f"at most {limit} characters are allowed, these are {len(value)}.")
+    return value
 
 
 def _string(field: Field, given: object) -> str:
@@ -132,16 +143,18 @@ def _string(field: Field, given: object) -> str:
 
 
 def _email(field: Field, given: object) -> str:
-    value = _string(field, given)
-    if _EMAIL.fullmatch(value) is None or ".." in value or value.startswith(".") or ".@" in value:
+    local, _, domain = _string(field, given).rpartition("@")
+    # Lower case first: the rules must hold for what is kept, and a letter may have a longer lower case.
+    value = _within(unicodedata.normalize("NFC", f"{local}@{domain.lower()}"), field.max_length or MAX_LENGTHS[FieldType.EMAIL])
+    is_odd = ".." in value or value.startswith(".") or ".@" in value or not value.isprintable()
+    if is_odd or _EMAIL.fullmatch(value) is None:
         raise _Fault("that is no e-mail address; it looks like name@example.org.")
-    local, _, domain = value.rpartition("@")
-    return f"{local}@{domain.lower()}"
+    return value
 
 
 def _phone(field: Field, given: object) -> str:
     value = _string(field, given)
-    if _PHONE.fullmatch(value) is None:
+    if _PHONE.fullmatch(value) is None or sum(map(str.isdigit, value)) < _MIN_DIGITS:
         raise _Fault("that is no telephone number; it looks like +32 470 12 34 56.")
     return value
 
@@ -177,9 +190,12 @@ def _instant(field: Field, given: object) -> str:
         value = given if isinstance(given, datetime) else datetime.fromisoformat(_string(field, given))
     except ValueError:
         raise _Fault("an instant is needed, like 2026-11-23T09:30:00+01:00.") from None
-    if value.tzinfo is None:
+    if value.utcoffset() is None:
         raise _Fault("the instant says no zone; add Z or +01:00.")
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    try:
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError:
+        raise _Fault("that instant lies outside the years 1 to 9999.") from None
 
 
 def _choice(field: Field, given: object) -> str:
@@ -189,14 +205,10 @@ def _choice(field: Field, given: object) -> str:
 
 
 def _secret(field: Field, given: object) -> str:
-    if not isinstance(given, str):
-        raise _Fault("text is needed.")
-    limit = min(field.max_length or MAX_SECRET_CHARACTERS, MAX_SECRET_CHARACTERS)
-    if len(given) > limit:
-        raise _Fault(f"at most {limit} characters are allowed.")
-    if "\x00" in given:
+    secret = _encodable(given, min(field.max_length or MAX_SECRET_CHARACTERS, MAX_SECRET_CHARACTERS))
+    if "\x00" in secret:
         raise _Fault("it holds a NUL character.")
-    return given
+    return secret
 
 
 _NORMAL: dict[FieldType, Callable[[Field, object], str | int | bool]] = {

@@ -20,7 +20,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from workflow.errors import Reason
+from workflow.errors import DeadlineError, Reason
 from workflow.states import timers as timing
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
@@ -44,7 +44,7 @@ from workflow.states.machine import Arrow, Choice, Table
 from workflow.states.payload import validate
 from workflow.states.verdict import Facts, Kind, Permitted, Refused, Step
 from workflow.states.view import View
-from workflow.states.who import Holders, is_deputy_of
+from workflow.states.who import Holders, Permission, is_deputy_of
 from workflow.states.who import permit as judge_actor
 
 MAX_FIRINGS = 1_000
@@ -111,7 +111,7 @@ def permit(
         payload, faults = validate(type_, event.payload, instance_fields=fields, catalogue=world.catalogue)
         reasons += faults
     if instance is not None:
-        reasons += _counted_already(world, instance, event)
+        reasons += _quorum_faults(world, instance, event, permission)
     if reasons:
         return Refused(reasons=tuple(reasons))
     return Permitted(event=event, payload=payload, roles=permission.roles, on_behalf_of=permission.on_behalf_of)
@@ -259,22 +259,34 @@ def _without_overtaken_notices(step: Step, timer: Timer, *, now: datetime) -> St
 
 
 def _made_or_refused(made: _Making, choice: Choice) -> Step | Refused:
-    """Make the step; a value that cannot be computed is a refusal, like a guard that cannot."""
+    """Make the step; a value or a deadline that cannot be computed is a refusal, like a guard that cannot."""
     try:
         return made.step(choice)
     except GuardFault as fault:
-        message = "A value that this event sets cannot be computed."
-        return Refused(reasons=(Reason(code="set_error", message=message, private=f"set_error: {fault}"[:200]),))
+        return Refused(reasons=(value_fault(fault),))
+    except DeadlineError as error:
+        return Refused(reasons=(Reason(code="deadline_unknown", message=str(error), needed="a calendar that reaches further"),))
 
 
-def _counted_already(world: World, instance: Instance, event: Event) -> list[Reason]:
-    """Refuse a second voice of the same actor where a quorum wants different ones."""
+def value_fault(fault: GuardFault) -> Reason:
+    """Say that a value which a transition sets cannot be computed."""
+    return Reason(code="set_error", message="A value that this event sets cannot be computed.", private=f"set_error: {fault}"[:200])
+
+
+def _quorum_faults(world: World, instance: Instance, event: Event, permission: Permission) -> list[Reason]:
+    """Refuse a second voice of the same actor where a quorum wants different ones, and a voice of a role that it does not count."""
+    found: list[Reason] = []
     for arrow in world.table.arrows(instance.state, event.name):
         quorum, tally = arrow.transition.quorum, instance.tallies.get(event.name)
-        if quorum is not None and quorum.is_distinct and tally is not None and event.actor.id in tally.actors:
+        if quorum is None:
+            continue
+        if quorum.is_distinct and tally is not None and event.actor.id in tally.actors:
             message = f"This actor's {event.name!r} is counted already; {quorum.need} different people are needed."
-            return [Reason(code="counted_already", message=message, needed="another person")]
-    return []
+            found.append(Reason(code="counted_already", message=message, needed="another person"))
+        if quorum.role is not None and permission.roles and all(grant.role != quorum.role for grant in permission.roles):
+            message = f"Only the role {quorum.role!r} has a voice in {event.name!r} here."
+            found.append(Reason(code="role_missing", message=message, needed=f"the role {quorum.role}"))
+    return list(dict.fromkeys(found))
 
 
 class _Making:
@@ -303,10 +315,10 @@ class _Making:
         before = self.situation.instance
         arrow = choice.arrow if choice and not choice.is_counted_only else None
         target = arrow.transition.target if arrow else None
-        left, entered = self._path(arrow.transition, before.state) if arrow and target is not None else ((), ())
+        left, entered = self._path(arrow.transition, before.state, target) if arrow and target is not None else ((), ())
         leaf = target if target is not None else before.state
+        fields, personal_set, personal = self._assign(arrow)  # first: what cannot be computed must not have taken a serial
         effects = self._effects(arrow, left, entered)
-        fields, personal_set, personal = self._assign(arrow)
         timers, armed, disarmed, moved = self._timers(left, entered, leaf)
         after = replace(
             before,
@@ -317,11 +329,11 @@ class _Making:
             tallies=self._tallies(choice, entered),
             deciders=self._deciders(),
             serials=self.serials,
-            marks=self._marks(entered),
+            marks=self._marks(entered, effects),
             outcome=self._outcome(leaf) if entered else before.outcome,
         )
         plain, withheld = self._payload()
-        permitted, type_ = self.permitted, self.definition.events.get(self.event.name)
+        permitted = self.permitted
         return Step(
             kind=self.kind,
             before=None if self.kind is Kind.STARTED else self.situation,
@@ -338,14 +350,14 @@ class _Making:
             moved=moved,
             roles=permitted.roles if permitted else (),
             on_behalf_of=permitted.on_behalf_of if permitted else None,
-            is_automatic=type_ is not None and type_.is_automatic,
+            is_automatic=self.definition.events[self.event.name].is_automatic,
         )
 
-    def _path(self, transition: Transition, current: StatePath) -> tuple[tuple[StatePath, ...], tuple[StatePath, ...]]:
+    def _path(
+        self, transition: Transition, current: StatePath, target: StatePath
+    ) -> tuple[tuple[StatePath, ...], tuple[StatePath, ...]]:
         """Give the states left (innermost first) and entered (outermost first)."""
-        definition, target = self.definition, transition.target
-        if target is None:
-            return (), ()
+        definition = self.definition
         if self.kind is Kind.STARTED:
             return (), tuple(reversed(definition.lineage(target)))
         is_local = definition.is_within(target, transition.source)
@@ -457,10 +469,10 @@ class _Making:
         people = (self.event.actor.id,) if permitted.on_behalf_of is None else (self.event.actor.id, permitted.on_behalf_of)
         return {**deciders, stage: tuple(dict.fromkeys((*deciders.get(stage, ()), *people)))}
 
-    def _marks(self, entered: tuple[StatePath, ...]) -> Mapping[EventName, datetime]:
+    def _marks(self, entered: tuple[StatePath, ...], effects: tuple[Effect, ...]) -> Mapping[EventName, datetime]:
         """Note a report that counts; forget one when its action was queued again or its waiting state is entered again."""
         marks = self.situation.instance.marks
-        stale = {t.since for path in entered for t in self.definition.states[path].timers if t.since is not None}
+        stale = {t.since for path in entered for t in self.definition.states[path].timers} | {e.done for e in effects}
         if marks and stale:
             marks = {name: at for name, at in marks.items() if name not in stale}
         return marks if self.mark is None else {**marks, self.event.name: self.mark}

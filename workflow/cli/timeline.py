@@ -1,0 +1,142 @@
+"""The history of one instance, as people read it: for ``trace`` and the demo.
+
+Promises: every word comes from the entries, their messages and the definition in force; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from workflow.audit.canonical import read_instant
+from workflow.audit.entry import EntryRow
+from workflow.cli.output import instant, local
+from workflow.ports import Message
+from workflow.states.definition import Definition
+
+SENT = {"done": "delivered", "queued": "queued", "leased": "being sent", "dead": "given up", "superseded": "replaced by a newer one"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry, with what became of the messages it queued.
+
+    Attributes:
+        reasons: code and, where the definition has one, the words of every reason of a refusal or of a report.
+        deadlines: (timer, due instant) of those armed or moved; None for one that stands still.
+        messages: (kind, name, reader, what became of it).
+        suppressed: notices that a later rung of a ladder overtook.
+    """
+
+    row: EntryRow
+    reasons: tuple[tuple[str, str], ...]
+    roles: tuple[str, ...]
+    deadlines: tuple[tuple[str, datetime | None], ...]
+    disarmed: tuple[str, ...]
+    messages: tuple[tuple[str, str, str, str], ...]
+    suppressed: tuple[str, ...]
+    is_automatic: bool
+
+    @property
+    def is_refusal(self) -> bool:
+        """Tell whether an attempt was refused."""
+        return self.row.kind == "event:refused"
+
+    @property
+    def arrow(self) -> str:
+        """Write what it changed: ``from -> to``, or the state it stayed in."""
+        before, after = self.row.from_state, self.row.to_state
+        if self.is_refusal:
+            return f"refused in {before}" if before else "refused"
+        if before == after:
+            return f"stays {after}" if after else ""
+        return f"{before} -> {after}" if before else f"-> {after}"
+
+    def as_data(self) -> dict[str, object]:
+        """Give it for programs."""
+        row = self.row
+        return {
+            "sequence": row.sequence,
+            "kind": row.kind,
+            "event": row.event,
+            "actor": row.actor,
+            "on_behalf_of": row.on_behalf_of,
+            "roles": self.roles,
+            "from": row.from_state,
+            "to": row.to_state,
+            "occurred_at": instant(row.occurred_at),
+            "recorded_at": instant(row.recorded_at),
+            "reasons": [{"code": code, "message": message} for code, message in self.reasons],
+            "deadlines": [{"timer": timer, "due_at": instant(due_at)} for timer, due_at in self.deadlines],
+            "disarmed": self.disarmed,
+            "messages": [{"kind": kind, "name": name, "to": to, "state": state} for kind, name, to, state in self.messages],
+            "suppressed": self.suppressed,
+            "automatic": self.is_automatic,
+            "hash": row.entry_hash.hex(),
+            "entry": orjson.loads(row.canonical),
+        }
+
+
+def read_lines(entries: Sequence[EntryRow], messages: Sequence[Message], definition: Definition | None) -> Iterator[Line]:
+    """Join entries with their messages."""
+    words = _words(definition)
+    by_sequence: dict[int, list[Message]] = {}
+    for message in messages:
+        by_sequence.setdefault(message.sequence, []).append(message)
+    for row in entries:
+        yield _line(row, by_sequence.get(row.sequence, []), words)
+
+
+def _line(row: EntryRow, messages: Sequence[Message], words: Mapping[str, str]) -> Line:
+    said: dict[str, Any] = orjson.loads(row.canonical)
+    armed = [(one["timer"], one["due_at"]) for one in said.get("armed", ())]
+    moved = [(one["timer"], one["after"]) for one in said.get("moved", ())]
+    return Line(
+        row=row,
+        reasons=tuple((one["code"], words.get(one["code"], "")) for one in said.get("reasons", ())),
+        roles=tuple(said.get("roles", ())),
+        deadlines=tuple((timer, read_instant(due) if due else None) for timer, due in [*armed, *moved]),
+        disarmed=tuple(said.get("disarmed", ())),
+        messages=tuple((m.effect.kind, m.effect.name, m.effect.to, m.state) for m in messages),
+        suppressed=tuple(f"{one['kind']} {one['name']}" for one in said.get("suppressed", ())),
+        is_automatic=bool(said.get("automatic")),
+    )
+
+
+def _words(definition: Definition | None) -> dict[str, str]:
+    """Collect what the definition's guards say, by their codes."""
+    if definition is None:
+        return {}
+    rules = (rule for state in definition.states.values() for one in state.transitions for rule in one.guards)
+    return {rule.code: rule.message for rule in rules if rule.message}
+
+
+def who(line: Line) -> str:
+    """Write who did it: the actor, the principal, the roles."""
+    row = line.row
+    behalf = f" for {row.on_behalf_of}" if row.on_behalf_of else ""
+    roles = f" as {', '.join(line.roles)}" if line.roles else ""
+    automatic = ", automatically" if line.is_automatic else ""
+    return f"{row.actor}{behalf}{roles}{automatic}"
+
+
+def details(line: Line, zone: str) -> Iterator[tuple[str, str]]:
+    """Give what is said below an entry's own line, as (word, text)."""
+    yield "by", who(line)
+    for code, message in line.reasons:
+        yield ("why" if line.is_refusal else "because"), f"{code}: {message}" if message else code
+    row = line.row
+    if abs((row.recorded_at - row.occurred_at).total_seconds()) >= 1:
+        yield "recorded", local(row.recorded_at, zone)
+    for timer, due_at in line.deadlines:
+        yield "deadline", f"{timer} {'due ' + local(due_at, zone) if due_at else 'stands still'}"
+    for timer in line.disarmed:
+        yield "deadline", f"{timer} no longer runs"
+    for kind, name, to, state in line.messages:
+        yield kind, f"{name} to {to}: {SENT.get(state, state)}"
+    for name in line.suppressed:
+        yield "not sent", f"{name}, overtaken by a later deadline"
