@@ -47,17 +47,16 @@ NEWEST = f"SELECT {DOCUMENT} FROM {{documents}} d WHERE d.kind = :kind::text AND
 NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 
 
-def _listed(database: Database, columns: str, source: str, *, order: str) -> str:
-    """Give a sub-select of all rows as one JSON text of arrays; null or empty when there are none."""
+def _listed(database: Database, columns: str, source: str) -> str:
+    """Give a sub-select of all rows as one JSON text of arrays in any order; null or empty when there are none."""
     if database == "sqlite":
-        # SQLite before 3.44 cannot order inside an aggregate; it keeps the order of a sub-select.
-        return f"(SELECT json_group_array(json_array({columns})) FROM (SELECT * {source} ORDER BY {order}) {order[0]})"
-    return f"(SELECT json_agg(json_build_array({columns}) ORDER BY {order})::text {source})"
+        return f"(SELECT json_group_array(json_array({columns})) {source})"
+    return f"(SELECT json_agg(json_build_array({columns}))::text {source})"
 
 
 def situation(database: Database) -> str:
     """Give the fourteen columns of an instance `i` with its timers."""
-    timers = _listed(database, TIMER, "FROM {timers} t WHERE t.instance_id = i.id", order="t.position, t.key")
+    timers = _listed(database, TIMER, "FROM {timers} t WHERE t.instance_id = i.id")
     return f"{INSTANCE}, {timers}"
 
 
@@ -65,8 +64,8 @@ def _rest(database: Database, subject: str, since: str, *, has_key: bool) -> str
     array = "json_array" if database == "sqlite" else "json_build_array"
     answer = f"(SELECT {array}({ANSWER})::text FROM {{answers}} a WHERE a.key = :key::text)" if has_key else "NULL"
     parts = (
-        _listed(database, CREDENTIAL, f"FROM {{credentials}} c WHERE c.subject = {subject}", order="c.kind, c.name"),
-        _listed(database, DELEGATION, f"FROM {{delegations}} d WHERE d.ends_at > {since}", order="d.id"),
+        _listed(database, CREDENTIAL, f"FROM {{credentials}} c WHERE c.subject = {subject}"),
+        _listed(database, DELEGATION, f"FROM {{delegations}} d WHERE d.ends_at > {since}"),
         f"(SELECT k.sealed FROM {{subject_keys}} k WHERE k.subject = {subject})",
         answer,
         "NULL" if database == "sqlite" else NOW,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -130,8 +131,22 @@ def timer_from(row: Row) -> Timer:
 
 def situation_from(row: Row) -> Situation:
     """Read an instance and its timers from the fourteen columns of `SITUATION`."""
-    timers = row[13]
-    return Situation(instance=instance_from(row), timers=tuple(map(timer_from, _loads(timers))) if timers else ())
+    return Situation(instance=instance_from(row), timers=tuple(map(timer_from, _sorted(row[13], _BY_POSITION))))
+
+
+# The database gives these rows in any order: sorting the two or three that there are costs less here.
+_BY_POSITION = itemgetter(3, 0)
+_BY_KIND = itemgetter(1, 2)
+_BY_ID = itemgetter(0)
+
+
+def _sorted(listed: str | None, order: Callable[[Row], Any]) -> list[Row]:
+    if not listed:
+        return []
+    rows: list[Row] = _loads(listed)
+    if len(rows) > 1:
+        rows.sort(key=order)
+    return rows
 
 
 def loaded_from(row: Row, *, has_instance: bool) -> Loaded:
@@ -139,8 +154,8 @@ def loaded_from(row: Row, *, has_instance: bool) -> Loaded:
     credentials, delegations, subject_key, answer, now, publications = row[-6:]
     return Loaded(
         situation=situation_from(row) if has_instance else None,
-        credentials=tuple(map(_credential, _loads(credentials))) if credentials else (),
-        delegations=tuple(map(_delegation, _loads(delegations))) if delegations else (),
+        credentials=tuple(map(_credential, _sorted(credentials, _BY_KIND))),
+        delegations=tuple(map(_delegation, _sorted(delegations, _BY_ID))),
         subject_key=subject_key,
         answer=_answer(_loads(answer)) if answer else None,
         database_now=_at_or_none(now),

@@ -25,7 +25,7 @@ from workflow_store.unit_of_work import Unit
 
 SESSION = (
     "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; "
-    "SET lock_timeout = '5s'; SET jit = off; SET timezone = 'UTC'"
+    "SET lock_timeout = '5s'; SET jit = off; SET enable_seqscan = off; SET timezone = 'UTC'"
 )
 PREPARED = 1_000  # statements kept per connection: one per combination of arms that was ever used
 

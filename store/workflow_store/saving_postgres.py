@@ -3,8 +3,8 @@
 Promises: every arm depends on the compare-and-set of the instance, so that a lost race writes nothing; a part that is not as
 it was read (a credential, a fencing token) makes the statement fail, so that nothing of it stays.
 
-Rows come in as JSON, one value per arm: one string is made per arm however many rows there are, and the text of the
-statement does not depend on their number. Sub-statements see the tables as they were before, and may not touch a row twice:
+A single entry, timer or message, which is the usual thing, comes in as plain values. Several rows come in as JSON, one value per
+arm, so that the text of the statement does not depend on their number. Sub-statements see the tables as they were before, and may not touch a row twice:
 therefore what stays is upserted and only the rest deleted.
 """
 
@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from workflow.ports import Change
-from workflow.states.instance import Instance
+from workflow.audit.entry import EntryRow
+from workflow.ports import Change, Message
+from workflow.states.instance import Instance, Timer
 from workflow_store import mapping
 from workflow_store.changes import credential_changes, moved, removed_timers, unique_changes
 from workflow_store.statements import Runner, Statement
@@ -27,12 +28,12 @@ Values = dict[str, Any]
 NEW = (
     "did_head AS (INSERT INTO {instances} (id, definition, digest, state, subject, version, head, head_hash, outcome, started_at, "
     "recorded_at, suppressed_count, data) VALUES (:id::text, :definition::text, :digest::text, :state::text, :subject::text, "
-    ":version::bigint, :head::bigint, :head_hash::bytea, :outcome::text, :started_at::timestamptz, :recorded_at::timestamptz, "
+    ":version::bigint, :head::bigint, :head_hash::bytea, :outcome::text, :started_at::text::timestamptz, :recorded_at::text::timestamptz, "
     ":suppressed_count::bigint, :data::text) ON CONFLICT (id) DO NOTHING RETURNING id)"
 )
 KNOWN = (
     "did_head AS (UPDATE {instances} SET digest = :digest::text, state = :state::text, version = :version::bigint, head = :head::bigint, "
-    "head_hash = :head_hash::bytea, outcome = :outcome::text, recorded_at = :recorded_at::timestamptz, "
+    "head_hash = :head_hash::bytea, outcome = :outcome::text, recorded_at = :recorded_at::text::timestamptz, "
     "suppressed_count = :suppressed_count::bigint, data = :data::text "
     "WHERE id = :id::text AND head = :expected_head::bigint AND suppressed_count = :expected_suppressed::bigint RETURNING id)"
 )
@@ -46,6 +47,28 @@ ARMS = {
         "from_state text, to_state text, occurred_at timestamptz, recorded_at timestamptz, canonical text, entry_hash text) "
         "RETURNING instance_id, sequence), "
         "did_unsequenced AS (INSERT INTO {unsequenced} (instance_id, sequence) SELECT instance_id, sequence FROM did_entries)"
+    ),
+    "entry": (
+        "did_entry AS (INSERT INTO {entries} (instance_id, sequence, kind, event, actor, on_behalf_of, from_state, to_state, occurred_at, "
+        "recorded_at, canonical, entry_hash) SELECT h.id, :entry_sequence::bigint, :entry_kind::text, :entry_event::text, "
+        ":entry_actor::text, :entry_on_behalf_of::text, :entry_from::text, :entry_to::text, :entry_occurred_at::text::timestamptz, "
+        ":entry_recorded_at::text::timestamptz, :entry_canonical::bytea, :entry_hash::bytea FROM did_head h), "
+        "did_unsequenced AS (INSERT INTO {unsequenced} (instance_id, sequence) SELECT h.id, :entry_sequence::bigint FROM did_head h)"
+    ),
+    "timer": (
+        "did_timer AS (INSERT INTO {timers} (instance_id, key, event, state, position, armed_at, base_at, remaining_days, "
+        "remaining_seconds, due_at) SELECT h.id, :timer_key::text, :timer_event::text, :timer_state::text, :timer_index::int, "
+        ":timer_armed_at::text::timestamptz, :timer_base_at::text::timestamptz, :timer_days::bigint, :timer_seconds::bigint, "
+        ":timer_due_at::text::timestamptz FROM did_head h "
+        "ON CONFLICT (instance_id, key) DO UPDATE SET event = excluded.event, state = excluded.state, position = excluded.position, "
+        "armed_at = excluded.armed_at, base_at = excluded.base_at, remaining_days = excluded.remaining_days, "
+        "remaining_seconds = excluded.remaining_seconds, due_at = excluded.due_at)"
+    ),
+    "message": (
+        "did_message AS (INSERT INTO {outbox} (id, instance_id, sequence, link, serial, state, queued_at, available_at, due_at, attempts, "
+        "token, last_error, effect) SELECT :message_id::text, h.id, :message_sequence::bigint, :message_link::text, "
+        ":message_serial::bigint, 'queued', :message_queued_at::text::timestamptz, :message_available_at::text::timestamptz, "
+        ":message_available_at::text::timestamptz, 0, 0, '', :message_effect::text FROM did_head h)"
     ),
     "timers": (
         "did_timers AS (INSERT INTO {timers} (instance_id, key, event, state, position, armed_at, base_at, remaining_days, "
@@ -125,7 +148,7 @@ ARMS = {
         "is_accepted boolean, body text, expires_at timestamptz) "
         "ON CONFLICT (key) DO UPDATE SET content = excluded.content, instance_id = excluded.instance_id, sequence = excluded.sequence, "
         "is_accepted = excluded.is_accepted, body = excluded.body, expires_at = excluded.expires_at "
-        "WHERE a.expires_at <= :recorded_at::timestamptz RETURNING 1)"
+        "WHERE a.expires_at <= :recorded_at::text::timestamptz RETURNING 1)"
     ),
     "unique_gone": (
         "did_unique_gone AS (DELETE FROM {unique_values} u USING did_head h, "
@@ -193,7 +216,7 @@ def values_of(change: Change) -> tuple[tuple[str, ...], Values]:
         arms.append(name)
         made[name] = mapping.to_json(rows)
 
-    _usual(change, arm, arms)
+    _usual(change, arm, arms, made)
     if change.credentials or change.sealed or change.subject_key is not None:
         _people(change, arm)
     if change.unique_added or change.unique_removed:
@@ -223,17 +246,23 @@ def _instance(one: Instance) -> Values:
         "head": one.head,
         "head_hash": one.head_hash,
         "outcome": one.outcome,
-        "started_at": one.started_at,
-        "recorded_at": one.recorded_at,
+        "started_at": one.started_at.isoformat(),
+        "recorded_at": one.recorded_at.isoformat(),
         "suppressed_count": one.suppressed_count,
         "data": mapping.instance_data(one),
     }
 
 
-def _usual(change: Change, arm: Arm, arms: list[str]) -> None:
-    if change.entries:
+def _usual(change: Change, arm: Arm, arms: list[str], made: Values) -> None:
+    if len(change.entries) == 1:
+        arms.append("entry")
+        _entry(change.entries[0], made)
+    elif change.entries:
         arm("entries", change.entries)
-    if change.timers_set:
+    if len(change.timers_set) == 1:
+        arms.append("timer")
+        _timer(change.timers_set[0], made)
+    elif change.timers_set:
         arm("timers", change.timers_set)
     if change.timers_removed and (removed := removed_timers(change)):
         arm("timers_removed", removed)
@@ -241,12 +270,52 @@ def _usual(change: Change, arm: Arm, arms: list[str]) -> None:
         arm("settled", change.settled)
     if change.superseded:
         arm("superseded", change.superseded)
-    if change.messages:
+    if len(change.messages) == 1 and change.messages[0].state == "queued" and not change.messages[0].attempts:
+        arms.append("message")
+        _message(change.messages[0], made)
+    elif change.messages:
         arm("messages", change.messages)
     if change.work is not None:
         _work(change, arm, arms)
     if change.answer is not None:
         arm("answer", change.answer)
+
+
+def _entry(one: EntryRow, made: Values) -> None:
+    made["entry_sequence"] = one.sequence
+    made["entry_kind"] = one.kind
+    made["entry_event"] = one.event
+    made["entry_actor"] = one.actor
+    made["entry_on_behalf_of"] = one.on_behalf_of
+    made["entry_from"] = one.from_state
+    made["entry_to"] = one.to_state
+    made["entry_occurred_at"] = one.occurred_at.isoformat()
+    made["entry_recorded_at"] = one.recorded_at.isoformat()
+    made["entry_canonical"] = one.canonical
+    made["entry_hash"] = one.entry_hash
+
+
+def _timer(one: Timer, made: Values) -> None:
+    made["timer_key"] = one.key
+    made["timer_event"] = one.event
+    made["timer_state"] = one.state
+    made["timer_index"] = one.index
+    made["timer_armed_at"] = one.armed_at.isoformat()
+    made["timer_base_at"] = one.base_at.isoformat()
+    made["timer_days"] = one.remaining.days
+    made["timer_seconds"] = one.remaining.seconds
+    made["timer_due_at"] = None if one.due_at is None else one.due_at.isoformat()
+
+
+def _message(one: Message, made: Values) -> None:
+    effect = one.effect
+    made["message_id"] = one.id
+    made["message_sequence"] = one.sequence
+    made["message_link"] = effect.link
+    made["message_serial"] = effect.serial
+    made["message_queued_at"] = one.queued_at.isoformat()
+    made["message_available_at"] = one.available_at.isoformat()
+    made["message_effect"] = mapping.effect_json(effect)
 
 
 def _work(change: Change, arm: Arm, arms: list[str]) -> None:

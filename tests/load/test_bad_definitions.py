@@ -41,8 +41,8 @@ def test_each_finding_can_be_shown(path: Path):
     for finding in findings:
         head, source, caret = finding.render().split("\n")
         assert head.startswith(f"{path}:{finding.line}:{finding.column}: {finding.severity}[{finding.code}]: ")
-        assert finding.message[0].isupper() or not finding.message[0].isalpha() or finding.message.split()[0] in {"yes", "no"}
-        assert finding.message[-1] in ".?:" or finding.message.endswith("`.")
+        assert " " in finding.message
+        assert finding.message[-1] in ".?"
         assert len(source.strip()) > 0
         assert len(caret) == 4 + finding.column
         assert finding.column <= len(lines[finding.line - 1]) + 1

@@ -169,7 +169,7 @@ def test_the_error_lists_every_finding():
         load(text, name="small.yaml", known=KNOWN)
 
     places = [(finding.line, finding.column) for finding in caught.value.findings]
-    assert ["invalid-value", "unknown-event"] == [finding.code for finding in caught.value.findings]
+    assert ["invalid-value", "unknown-event", "unknown-state"] == [finding.code for finding in caught.value.findings]
     assert sorted(places) == places
     assert "small.yaml:14:17: error[unknown-event]: There is no event 'finsh'. Did you mean 'finish'?" in caught.value.explain()
 

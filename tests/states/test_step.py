@@ -491,3 +491,26 @@ def test_occurred_at_of_a_report_is_never_in_the_future(run):
     (effect,) = run.fire("note", BOSS).effects
     step = run.report(effect, "note_sent", at=datetime(2027, 1, 1, tzinfo=UTC))
     assert step.occurred_at == run.now
+
+
+SCOPED_START = """
+definition: invitations
+language: 1
+subject: member
+roles: {owner: {scope: organisation}}
+fields: {organisation: {type: string, personal: false, because: It names an organisation.}}
+events: {invite: {by: [owner], payload: {organisation: {field: organisation, required: true}}}, accept: {by: [member]}}
+start: {event: invite, set: {organisation: event.organisation}}
+states:
+  invited: {waits_forever: the member, transitions: [{event: accept, target: joined}]}
+  joined: {outcome: success}
+"""
+
+
+def test_a_scoped_role_at_the_start_is_held_for_what_it_starts_with():
+    """There is no instance yet: the scope is the value that the start copies from its payload."""
+    owner = Actor.of("olga", "owner:acme")
+    assert isinstance(Run(world(SCOPED_START)).begin(owner, organisation="acme"), Step)
+    answer = Run(world(SCOPED_START)).begin(owner, organisation="other")
+    assert [reason.needed for reason in answer.reasons] == ["the role owner for other"]
+    assert {r.code for r in Run(world(SCOPED_START)).begin(owner).reasons} == {"role_missing", "value_missing"}

@@ -11,8 +11,6 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 # Waiting for another process that has no other way to say that it is ready. Nothing else may sleep.
 MAY_SLEEP = {"tests/support/postgres.py"}
 
@@ -59,7 +57,7 @@ def test_no_test_replaces_what_it_tests(committed: tuple[Path, ...], root: Path)
     """No `mock.patch` and no `monkeypatch.setattr`: needing one is a finding about the design."""
     patch = re.compile(r"(^|\.)(mock\.patch\b.*|mock|MagicMock|pytest_mock.*)$|^monkeypatch\.(setattr|setitem|delattr)$")
     found = [f"{p.relative_to(root)}:{line}: {name}" for p in _tests(committed, root) for line, name in _calls(p) if patch.search(name)]
-    assert [] == found
+    assert [] == found, "\n".join(found)
 
 
 def test_no_test_sleeps(committed: tuple[Path, ...], root: Path) -> None:
@@ -70,7 +68,7 @@ def test_no_test_sleeps(committed: tuple[Path, ...], root: Path) -> None:
         for line, name in _calls(path)
         if name == "time.sleep" and str(path.relative_to(root)) not in MAY_SLEEP
     ]
-    assert [] == found
+    assert [] == found, "\n".join(found)
 
 
 def test_every_exception_from_a_rule_has_a_code_and_a_reason(committed: tuple[Path, ...], root: Path) -> None:
@@ -85,7 +83,7 @@ def test_every_exception_from_a_rule_has_a_code_and_a_reason(committed: tuple[Pa
         for line, text in _comments(path)
         if re.search(r"#\s*(noqa|type:\s*ignore|pragma)\b", text) and not wanted.search(text)
     ]
-    assert [] == found
+    assert [] == found, "\n".join(found)
 
 
 def test_nothing_is_left_to_be_done_in_the_code(modules: tuple[Path, ...], root: Path) -> None:
@@ -97,7 +95,7 @@ def test_nothing_is_left_to_be_done_in_the_code(modules: tuple[Path, ...], root:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if undone.search(line)
     ]
-    assert [] == found
+    assert [] == found, "\n".join(found)
 
 
 def _configured_registries() -> list[str]:
@@ -118,11 +116,10 @@ def test_nothing_names_a_registry_or_a_path_of_this_machine(committed: tuple[Pat
         except UnicodeDecodeError:
             continue
         found += [f"{path.relative_to(root)}: {word}" for word in words if word in text]
-    assert [] == found
+    assert [] == found, "\n".join(found)
 
 
-@pytest.mark.parametrize("name", ["conftest.py", "__init__.py"])
-def test_no_test_module_shadows_another(committed: tuple[Path, ...], root: Path, name: str) -> None:
-    """Base names of test modules are unique in the tree, so that a failure names one file; only conftest.py may repeat."""
+def test_no_test_module_shadows_another(committed: tuple[Path, ...], root: Path) -> None:
+    """Base names of test modules are unique in the tree, so that a failure names one file."""
     names = [path.name for path in _tests(committed, root) if path.name.startswith("test_")]
-    assert [] == sorted({n for n in names if names.count(n) > 1 and n != name})
+    assert [] == sorted({name for name in names if names.count(name) > 1})

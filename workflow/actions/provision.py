@@ -7,7 +7,7 @@ is tried. `SimulatedCpms` stands for the real application in demo and tests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -34,7 +34,7 @@ class Order:
 
     Attributes:
         reference: the message's id; the other system does it once for each.
-        operation: ``create`` unless the definition says otherwise (``with: {operation: extend}``).
+        operation: ``create`` unless the definition says otherwise (``with: {operation: extend}`` or ``close``).
         subject: whose account.
         request: the instance that asks for it.
         values: the instance's fields, opened; the system takes what it needs.
@@ -95,6 +95,7 @@ class Account:
     id: str
     subject: str
     extended_count: int = 0
+    is_closed: bool = False
 
 
 class SimulatedCpms:
@@ -133,7 +134,7 @@ class SimulatedCpms:
         return len(self._accounts)
 
     def create_account(self, order: Order, /) -> str:
-        """Create the account, or extend it; a subject has one."""
+        """Create the account, extend or close it; a subject has one, which opens again when it is created anew."""
         with self._lock:
             if (done := self._done.get(order.reference)) is not None:
                 return done
@@ -155,23 +156,23 @@ class SimulatedCpms:
         existing = self._accounts.get(order.subject)
         match order.operation:
             case "create":
-                return existing or Account(id=f"cpms-{len(self._accounts) + 1:05}", subject=str(order.subject))
+                fresh = existing or Account(id=f"cpms-{len(self._accounts) + 1:05}", subject=str(order.subject))
+                return replace(fresh, is_closed=False)
             case "extend" if existing is not None:
-                return Account(id=existing.id, subject=existing.subject, extended_count=existing.extended_count + 1)
-            case "extend":
-                raise ProvisioningError("CPMS has no account to extend (simulated)", will_retry=False)
+                return replace(existing, extended_count=existing.extended_count + 1)
+            case "close" if existing is not None:
+                return replace(existing, is_closed=True)
+            case "extend" | "close":
+                raise ProvisioningError(f"CPMS has no account to {order.operation} (simulated)", will_retry=False)
             case _:
-                message = f"CPMS does not know the operation {order.operation!r} (simulated); known: create, extend"
+                message = f"CPMS does not know the operation {order.operation!r} (simulated); known: create, extend, close"
                 raise ProvisioningError(message, will_retry=False)
 
     def _keep(self) -> None:
         """Write the whole file beside the old one and put it in its place, so that a crash leaves one of the two."""
         if self._path is None:
             return
-        accounts = {
-            subject: {"id": kept.id, "subject": kept.subject, "extended_count": kept.extended_count}
-            for subject, kept in self._accounts.items()
-        }
+        accounts = {subject: asdict(kept) for subject, kept in self._accounts.items()}
         fresh = self._path.with_suffix(self._path.suffix + ".new")
         fresh.write_bytes(orjson.dumps({"accounts": accounts, "done": self._done}))
         fresh.replace(self._path)

@@ -13,7 +13,10 @@ from workflow.settings import Settings
 if TYPE_CHECKING:
     from workflow.engine import Engine
 
-_HINT = "To try things out on this machine, set WORKFLOW_ENVIRONMENT=development: then a key that everybody knows and sqlite:///workflow.db are used."
+_HINT = (
+    "To try things out on this machine, set WORKFLOW_ENVIRONMENT=development: then a key that everybody knows"
+    " and sqlite:///workflow.db are used."
+)
 
 
 def read_settings(database: str | None = None) -> Settings:

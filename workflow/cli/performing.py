@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def site_of(base_url: str) -> Site:
     """Name this installation as mails do."""
     base = base_url.rstrip("/")
-    return Site(title="Access to CPMS", home_url=base, login_url=f"{base}/sign-in", queue_url=f"{base}/queue", help=f"{base}/help")
+    return Site(title="CPMS", home_url=base, login_url=f"{base}/sign-in", queue_url=f"{base}/queue", help=f"{base}/help")
 
 
 def dispatch_of(settings: Settings, engine: Engine) -> Dispatch:

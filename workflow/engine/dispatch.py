@@ -216,7 +216,7 @@ class Dispatch:
         role = RoleName(effect.to)
         directory = self._engine.parts.directory
         found = []
-        for holder in directory.holders(role, scope_of(definition.roles[role], instance)):
+        for holder in directory.holders(role, scope_of(definition.roles[role], instance.fields)):
             known = directory.address(holder)
             found.append(
                 Recipient(actor=holder, email=known.get("email", ""), name=known.get("name", ""), language=known.get("language", "en"))

@@ -331,7 +331,7 @@ def seen_refusal(
     plain, withheld = told(definition, event, judged)
     return Witnessed(
         kind=Kind.REFUSED,
-        event=event.name[:64],
+        event=event.name if event.name in definition.events else ascii(event.name)[:64],
         actor=event.actor.id,
         occurred_at=draft.now,
         state=draft.latest.instance.state if draft.latest else None,
@@ -370,8 +370,11 @@ def content_of(vault: Vault, definition: Definition, event: Event) -> str:
     type_ = definition.events.get(event.name)
     secret = {name for name, f in type_.payload.items() if f.is_secret} if type_ else set()
     shown = {str(n): v for n, v in event.payload.items() if n not in secret}
-    plain = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS, default=str)
-    return vault.blind("answer-content", event.name, plain.decode())
+    try:
+        plain = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS, default=repr).decode()
+    except orjson.JSONEncodeError:  # half characters, very deep nesting: the payload will be refused, but its digest is needed
+        plain = ascii(sorted(shown.items()))
+    return vault.blind("answer-content", ascii(event.name), plain)
 
 
 def stored_answer(

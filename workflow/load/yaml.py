@@ -211,7 +211,7 @@ class _Reader:
             return _BOOLEANS[text]
         if _INTEGER.fullmatch(text):
             return self._integer(text, place)
-        return float(text.replace(".inf", "inf").replace(".nan", "nan")) if _FLOAT.fullmatch(text.lower()) else text
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan")) if _FLOAT.fullmatch(text) else text
 
     def _integer(self, text: str, place: Place) -> int:
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)

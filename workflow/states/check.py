@@ -18,7 +18,16 @@ from workflow.states.reach import Graph
 
 _BROKEN_REFERENCES = frozenset(
     {"unknown-state", "unknown-event", "unknown-role", "unknown-check", "unknown-action", "unknown-key", "duplicate-state", "not-inside"}
-    | {"not-an-engine-event", "missing-key", "wrong-type", "invalid-value", "invalid-name", "invalid-duration", "duplicate-timer", "reserved-name"}
+    | {
+        "not-an-engine-event",
+        "missing-key",
+        "wrong-type",
+        "invalid-value",
+        "invalid-name",
+        "invalid-duration",
+        "duplicate-timer",
+        "reserved-name",
+    }
 )
 """Parser findings after which parts of the graph are missing."""
 

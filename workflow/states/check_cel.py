@@ -30,7 +30,8 @@ _SILENT = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\
 class _Scope:
     """What the expressions of one event may mention.
 
-    `blind` are the prefixes of names that an unknown kind of check would have; they were noted where the check is declared.
+    `blind` are parts of names whose type is unknown: an unknown kind of check, a field of an unknown type. They were noted
+    where they are declared.
     """
 
     definition: Definition
@@ -46,16 +47,18 @@ def check_expressions(parsed: Parsed, known: Known, findings: Findings) -> None:
     for transition in every_transition(definition):
         scope = scopes.get(transition.event)
         if scope is None:
-            scope = scopes[transition.event] = _scope(definition, known, definition.events[transition.event])
+            scope = scopes[transition.event] = _scope(parsed, known, definition.events[transition.event])
         _check_guards(parsed, transition, scope, findings)
         _check_assignments(parsed, transition, scope, findings)
     _check_properties(parsed, known, findings)
 
 
-def _scope(definition: Definition, known: Known, event: EventType) -> _Scope:
-    uses = {name: definition.checks.get(name) for name in event.checks}
-    blind = tuple(f"facts.{name}." for name, use in uses.items() if use is None or use.use not in known.checks)
-    return _Scope(definition=definition, event=event, leaves=leaves_of(definition, known, event), blind=blind)
+def _scope(parsed: Parsed, known: Known, event: EventType | None) -> _Scope:
+    definition = parsed.definition
+    uses = {name: definition.checks.get(name) for name in (event.checks if event else ())}
+    blind = [f"facts.{name}." for name, use in uses.items() if use is None or use.use not in known.checks]
+    blind += [f"{namespace}.{name}" for name in parsed.untyped for namespace in ("instance", "event")]
+    return _Scope(definition=definition, event=event, leaves=leaves_of(definition, known, event), blind=tuple(blind))
 
 
 def _check_guards(parsed: Parsed, transition: Transition, scope: _Scope, findings: Findings) -> None:
@@ -116,7 +119,9 @@ def _compile(where: Node, source: str, scope: _Scope, findings: Findings) -> Gua
     try:
         return compile_guard(source, scope.leaves)
     except GuardError as error:
-        message = "it ends where more is expected" if "<EOF>" in error.message else re.sub(r" expecting \{.*", "", error.message).rstrip(".")
+        message = (
+            "it ends where more is expected" if "<EOF>" in error.message else re.sub(r" expecting \{.*", "", error.message).rstrip(".")
+        )
         findings.note(where.place_at(error.line, error.column), "ill-typed-guard", f"This is no valid expression: {message}.")
         return None
 
@@ -171,7 +176,7 @@ def _check_assignments(parsed: Parsed, transition: Transition, scope: _Scope, fi
     for assignment in transition.assignments:
         node = written.get(assignment.field) if written else None
         field = parsed.definition.fields[assignment.field]
-        if node is None or assignment.is_cleared:
+        if node is None or assignment.is_cleared or {assignment.field, assignment.copy_of} & parsed.untyped:
             continue
         if assignment.copy_of is not None:
             _check_copy(node, field, parsed.definition.events[transition.event].payload[assignment.copy_of], findings)
@@ -218,7 +223,7 @@ def _check_computed(node: Node, field: Field, assignment: Assignment, scope: _Sc
 
 def _check_properties(parsed: Parsed, known: Known, findings: Findings) -> None:
     listed = parsed.root.get("policy")
-    scope = _Scope(definition=parsed.definition, event=None, leaves=leaves_of(parsed.definition, known, None))
+    scope = _scope(parsed, known, None)
     for item in listed.items if listed else ():
         body = item.get("cel")
         holds = body.get("holds") if body else None

@@ -49,15 +49,21 @@ class Findings:
         """Add something that is allowed and probably not meant."""
         self.note(where, code, message, severity="warning")
 
-    def hint(self, name: str, known: Iterable[str]) -> str:
-        """Say which name was probably meant, to be appended to a message; empty when there is nothing to say."""
+    def hint(self, name: str, known: Iterable[str], *, is_listed: bool = False) -> str:
+        """Say which name was probably meant, to be appended to a message; empty when there is nothing to say.
+
+        Args:
+            name: as written.
+            known: the names that exist.
+            is_listed: the message lists them already.
+        """
         self._hint_count += 1
         names = sorted(known)[:_MAX_COMPARED]
         if self._hint_count > _MAX_HINTS:
             return ""
         if close := get_close_matches(name[:_MAX_QUOTED], names, n=1):
             return f" Did you mean {close[0]!r}?"
-        if names and len(names) <= _MAX_LISTED:
+        if names and not is_listed and len(names) <= _MAX_LISTED:
             return f" Known here: {', '.join(names)}."
         return ""
 

@@ -17,6 +17,7 @@ ActorId = NewType("ActorId", str)
 Plain = str | int | bool | tuple[str, ...]
 """A value that is neither personal nor secret. Dates and instants are kept as RFC 3339 strings in UTC."""
 
+MAX_ACTOR_CHARACTERS = 200
 ENGINE_ACTOR = ActorId("engine")
 
 
@@ -47,6 +48,11 @@ class Actor:
 
     id: ActorId
     grants: frozenset[Grant] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse an id that could not be written into an entry."""
+        if not self.id or len(self.id) > MAX_ACTOR_CHARACTERS or not self.id.isprintable():
+            raise ValueError(f"An actor's id is 1 to {MAX_ACTOR_CHARACTERS} printable characters, not {ascii(self.id)[:80]}.")
 
     @staticmethod
     def of(id_: str, *roles: str) -> Actor:

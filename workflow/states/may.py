@@ -60,7 +60,9 @@ def open_work(world: World, situation: Situation) -> tuple[Work, ...]:
     instance = situation.instance
     due_at = earliest_due_at(situation)
     return tuple(
-        Work(event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope_of(role, instance), due_at=due_at)
+        Work(
+            event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope_of(role, instance.fields), due_at=due_at
+        )
         for event, role in world.table.work_in(instance.state)
     )
 

@@ -36,6 +36,8 @@ class Parsed:
     root: Node = field(repr=False)
     states: Mapping[StatePath, Node] = field(repr=False)
     state_places: Mapping[StatePath, Place] = field(repr=False)
+    untyped: frozenset[str] = frozenset()
+    """Names of fields and payload values whose type is unknown."""
 
     def node(self, section: str, name: str) -> Node:
         """Give the node of something named in one of the sections (``events``, ``roles``, ...)."""
@@ -110,7 +112,7 @@ def parse(root: Node, *, known: Known, findings: Findings, text_digest: Digest |
         text_digest=text_digest or (digest_of(canonical(content)) if usable else Digest("")),
         data=content if isinstance(content, dict) else {},
     )
-    return Parsed(definition=definition, root=root, states=names.states, state_places=names.state_places)
+    return Parsed(definition=definition, root=root, states=names.states, state_places=names.state_places, untyped=frozenset(names.untyped))
 
 
 def _judge_version(root: Node, findings: Findings) -> None:

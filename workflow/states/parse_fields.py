@@ -109,7 +109,9 @@ def _type_of(node: Node) -> FieldType | None:
 def _read(name: FieldName, node: Node, names: Names) -> Field:
     """Read a field or a payload value that has a type of its own; an unknown type was noted and reads as text."""
     type_ = _type_of(node)
-    if type_ is not None:
+    if type_ is None:
+        names.untyped.add(name)
+    else:
         _judge_keys(node, type_, names.findings)
     personal = node.get("personal")
     is_personal = flag(personal, default=type_ is not None and type_.is_text_like) and type_ is not FieldType.SECRET
@@ -279,7 +281,8 @@ def _payload(name: FieldName, node: Node, names: Names, fields: Mapping[FieldNam
         if key not in _OWN_KEYS and key != "type":
             message = f"{key!r} is part of the field's specification, which `field:` takes as a whole."
             names.findings.note(node.place_of(key), "keys-exclude-each-other", message)
-    if found is None:
+    if found is None or found in names.untyped:
+        names.untyped.add(name)
         return Field(name=name, type=FieldType.STRING)
     taken = fields[found]
     default = _default(node, taken.type, names.findings)

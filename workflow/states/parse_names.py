@@ -20,6 +20,8 @@ class Names:
     def __init__(self, root: Node, findings: Findings) -> None:
         """Collect the names of a whole document."""
         self.findings = findings
+        self.untyped: set[str] = set()
+        """Names of fields and payload values whose type is unknown; what follows from their type is not judged."""
         self._root = root
         self.subject = RoleName(_text(root.get("subject")) or "")
         self.roles = _entries(root, "roles")

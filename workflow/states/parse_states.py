@@ -98,14 +98,17 @@ class States:
                 yield found
 
     def transition(self, node: Node, source: StatePath, index: int) -> Transition | None:
-        """Read a transition; None when its event is unknown."""
+        """Read a transition; None when its event is unknown, after all the rest of it has been looked at."""
         event = self._names.event(node.get("event"))
-        if event is None:
-            return None
         declared = self._names.state(node.get("target"))
+        quorum, actions = self._quorum(node.get("quorum")), self.actions(node.get("actions"))
+        # A mapping has no order: all values are computed before any is written.
+        assignments = sorted(self._assignments(node.get("set"), event), key=lambda one: one.field)
         if node.get("reenter") is not None and node.get("target") is None:
             message = "'reenter' needs a target; an internal transition leaves nothing."
             self._findings.note(node.place_of("reenter"), "key-not-applicable", message)
+        if event is None:
+            return None
         return Transition(
             event=event,
             source=source,
@@ -113,10 +116,9 @@ class States:
             target=None if declared is None else self._names.leaf(declared),
             declared_target=declared,
             guards=tuple(rule for _, rule in rules(node.get("guard"))),
-            quorum=self._quorum(node.get("quorum")),
-            # A mapping has no order: all values are computed before any is written.
-            assignments=tuple(sorted(self._assignments(node.get("set"), event), key=lambda one: one.field)),
-            actions=self.actions(node.get("actions")),
+            quorum=quorum,
+            assignments=tuple(assignments),
+            actions=actions,
             is_reentering=flag(node.get("reenter")),
             title=text(node.get("title")),
         )
@@ -127,19 +129,19 @@ class States:
         need = whole(node.get("need"))
         return Quorum(need=need or 1, is_distinct=flag(node.get("distinct"), default=True), role=self._names.role(node.get("role")))
 
-    def _assignments(self, node: Node | None, event: EventName) -> Iterator[Assignment]:
+    def _assignments(self, node: Node | None, event: EventName | None) -> Iterator[Assignment]:
         for name, value in (node.entries if node else {}).items():
             field = self._names.field_at(node.place_of(name) if node else (1, 1), name)
             if field is not None:
                 yield self._assignment(field, value, event)
 
-    def _assignment(self, field: FieldName, node: Node, event: EventName) -> Assignment:
+    def _assignment(self, field: FieldName, node: Node, event: EventName | None) -> Assignment:
         if node.value is None:
             return Assignment(field=field, is_cleared=True)
         source = literal(node)
-        payload = self._events[event].payload
         copied = _COPY.fullmatch(source)
-        if copied is None or (copied[1] == "name" and "name" not in payload):
+        payload = {} if event is None else self._events[event].payload
+        if copied is None or event is None or (copied[1] == "name" and "name" not in payload):
             return Assignment(field=field, source=source)
         if copied[1] not in payload:
             message = f"The event {event!r} has no payload value {quote(copied[1])}.{self._findings.hint(copied[1], payload)}"

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from itertools import islice
 
 from workflow.errors import Reason
 from workflow.states import catalogue as catalogues
@@ -19,6 +20,8 @@ from workflow.states.definition import EventType, Field, FieldType
 MAX_SECRET_CHARACTERS = 1_024
 MAX_LENGTHS = {FieldType.STRING: 254, FieldType.TEXT: 4_000, FieldType.EMAIL: 254, FieldType.PHONE: 40}  # 254: RFC 5321 §4.5.3.1.3
 MAX_ITEMS = 100
+MAX_UNKNOWN = 20
+"""So many values that the event does not take are named; a payload of millions of them is no work of ours."""
 MAX_INTEGER = 2**53 - 1  # RFC 8785: larger integers have no canonical form
 
 # RFC 5321 §4.1.2 without quoted local parts and address literals, which no mail of an onboarding goes to.
@@ -52,7 +55,7 @@ def validate(
     if not payload and not event.payload:
         return {}, ()
     normal: dict[str, object] = {}
-    reasons = [_unknown(name, event) for name in payload if name not in event.payload]
+    reasons = [_unknown(name, event) for name in islice((n for n in payload if n not in event.payload), MAX_UNKNOWN)]
     for name, field in event.payload.items():
         given = payload.get(name)
         if given is None or given in ("", (), []):

@@ -237,9 +237,8 @@ def _judge_text(node: Node, shape: Text, findings: Findings) -> None:
     elif len(node.text) > shape.max_length:
         findings.note(node, "text-too-long", f"This text has {len(node.text)} characters; at most {shape.max_length} are allowed.")
     elif shape.choices and node.text not in shape.choices:
-        findings.note(
-            node, "invalid-value", f"Expected {expected(shape)}, found {quote(node.text)}.{findings.hint(node.text, shape.choices)}"
-        )
+        hint = findings.hint(node.text, shape.choices, is_listed=True)
+        findings.note(node, "invalid-value", f"Expected {expected(shape)}, found {quote(node.text)}.{hint}")
     elif shape.pattern and re.fullmatch(shape.pattern, node.text) is None:
         findings.note(node, "invalid-value", f"Expected {shape.what}, found {quote(node.text)}.")
 

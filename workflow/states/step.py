@@ -101,20 +101,34 @@ def permit(
     if type_.is_engine:
         reasons.append(Reason(code="engine_only", message=f"{event.name!r} is fired by the engine alone."))
         return Refused(reasons=tuple(reasons))
-    permission = judge_actor(
-        definition, type_, event.actor, instance=instance, subject=subject, delegations=delegations, holders=holders, now=now
-    )
-    reasons += permission.reasons
     payload: dict[str, object] = {}
+    faults: tuple[Reason, ...] = ()
     if is_payload_known:
         fields: Mapping[str, object] = {**instance.fields} if instance else {}  # type: ignore[dict-item]  # names of fields are text
         payload, faults = validate(type_, event.payload, instance_fields=fields, catalogue=world.catalogue)
-        reasons += faults
+    permission = judge_actor(
+        definition,
+        type_,
+        event.actor,
+        instance=instance,
+        subject=subject,
+        delegations=delegations,
+        holders=holders,
+        now=now,
+        starting_with=_starting_values(definition, payload) if instance is None else {},
+    )
+    reasons += (*permission.reasons, *faults)
     if instance is not None:
         reasons += _quorum_faults(world, instance, event, permission)
     if reasons:
         return Refused(reasons=tuple(reasons))
     return Permitted(event=event, payload=payload, roles=permission.roles, on_behalf_of=permission.on_behalf_of)
+
+
+def _starting_values(definition: Definition, payload: Mapping[str, object]) -> dict[FieldName, object]:
+    """Give the fields that a start copies from its payload: a scoped role of the start is held for one of these values."""
+    copies = ((a.field, a.copy_of) for a in definition.start.assignments if a.copy_of is not None)
+    return {field: payload[name] for field, name in copies if name in payload}
 
 
 def decide(
@@ -353,9 +367,7 @@ class _Making:
             is_automatic=self.definition.events[self.event.name].is_automatic,
         )
 
-    def _path(
-        self, transition: Transition, current: StatePath, target: StatePath
-    ) -> tuple[tuple[StatePath, ...], tuple[StatePath, ...]]:
+    def _path(self, transition: Transition, current: StatePath, target: StatePath) -> tuple[tuple[StatePath, ...], tuple[StatePath, ...]]:
         """Give the states left (innermost first) and entered (outermost first)."""
         definition = self.definition
         if self.kind is Kind.STARTED:

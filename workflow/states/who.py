@@ -6,12 +6,13 @@ the own request, and nobody fills two stages of a decision unless the definition
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from workflow.errors import Reason
-from workflow.states.definition import Definition, EventType, Role, RoleName
+from workflow.states.definition import Definition, EventType, FieldName, Role, RoleName
 from workflow.states.instance import Actor, ActorId, Delegation, Grant, Instance
 
 Holders = Callable[[RoleName, str | None], Collection[ActorId]]
@@ -37,24 +38,29 @@ def permit(
     delegations: Collection[Delegation],
     holders: Holders,
     now: datetime,
+    starting_with: Mapping[FieldName, object] = MappingProxyType({}),
 ) -> Permission:
-    """Say by which roles an actor may fire an event on an instance (None: a start), or every reason why not."""
+    """Say by which roles an actor may fire an event on an instance (None: a start), or every reason why not.
+
+    At a start the scope of a role is taken from the values the onboarding starts with.
+    """
+    fields: Mapping[FieldName, object] = instance.fields if instance else starting_with
     running = [d for d in delegations if d.starts_at <= now < d.ends_at]
-    found = _direct(definition, event, actor, instance, subject) or _as_deputy(definition, event, actor, instance, running, holders)
+    found = _direct(definition, event, actor, fields, subject) or _as_deputy(definition, event, actor, fields, running, holders)
     reasons: list[Reason] = []
     if found is None:
         found = Permission()
-        reasons.append(_role_missing(definition, event, actor, instance))
+        reasons.append(_role_missing(definition, event, actor, fields))
     if event.decision is not None:
         reasons += _decision_faults(event, actor, found.on_behalf_of, instance=instance, subject=subject, running=running)
     return Permission(roles=found.roles, on_behalf_of=found.on_behalf_of, reasons=tuple(reasons))
 
 
-def scope_of(role: Role, instance: Instance | None) -> str | None:
-    """Give the value for which a role must be held on an instance, None for a role without scope or an unset field."""
-    if role.scope is None or instance is None:
+def scope_of(role: Role, fields: Mapping[FieldName, object]) -> str | None:
+    """Give the value for which a role must be held, None for a role without scope or an unset field."""
+    if role.scope is None:
         return None
-    value = instance.fields.get(role.scope)
+    value = fields.get(role.scope)
     return None if value is None else str(value)
 
 
@@ -63,14 +69,16 @@ def is_deputy_of(actor: ActorId, principal: ActorId, delegations: Collection[Del
     return any(d.deputy == actor and d.principal == principal and d.starts_at <= now < d.ends_at for d in delegations)
 
 
-def _direct(definition: Definition, event: EventType, actor: Actor, instance: Instance | None, subject: ActorId) -> Permission | None:
+def _direct(
+    definition: Definition, event: EventType, actor: Actor, fields: Mapping[FieldName, object], subject: ActorId
+) -> Permission | None:
     found = []
     for name in event.by:
         role = definition.roles[name]
         if role.is_anyone or (role.is_subject and actor.id == subject):
             found.append(Grant(role=name))
         elif not role.is_subject:
-            needed = Grant(role=name, scope=scope_of(role, instance))
+            needed = Grant(role=name, scope=scope_of(role, fields))
             if (role.scope is None or needed.scope is not None) and needed in actor.grants:
                 found.append(needed)
     return Permission(roles=tuple(found)) if found else None
@@ -80,7 +88,7 @@ def _as_deputy(
     definition: Definition,
     event: EventType,
     actor: Actor,
-    instance: Instance | None,
+    fields: Mapping[FieldName, object],
     running: Collection[Delegation],
     holders: Holders,
 ) -> Permission | None:
@@ -90,7 +98,7 @@ def _as_deputy(
             continue
         for name in event.by:
             role = definition.roles[name]
-            scope = scope_of(role, instance)
+            scope = scope_of(role, fields)
             if role.is_anyone or role.is_subject or (role.scope is not None and scope is None):
                 continue
             covers = delegation.role in (None, name) and delegation.scope in (None, scope)
@@ -99,11 +107,11 @@ def _as_deputy(
     return None
 
 
-def _role_missing(definition: Definition, event: EventType, actor: Actor, instance: Instance | None) -> Reason:
+def _role_missing(definition: Definition, event: EventType, actor: Actor, fields: Mapping[FieldName, object]) -> Reason:
     wanted = []
     for name in event.by:
         role = definition.roles[name]
-        scope = scope_of(role, instance)
+        scope = scope_of(role, fields)
         wanted.append(f"{name} for {scope}" if scope else name)
     needed = " or ".join(wanted) or "the engine itself"
     held = ", ".join(sorted(str(grant) for grant in actor.grants)) or "no role"
