@@ -74,7 +74,6 @@ def _awaiting_approval(engine: Engine) -> Loaded:
         in_force = engine.parts.shelf.fetch_newest(uow, "cpms-access", empty.publications)
     world, now = in_force.world, engine.now()
     leaf = StatePath("requested.awaiting_approval")
-    entered = tuple(reversed(world.definition.lineage(leaf)))
     instance = Instance(
         id=InstanceId("bench"),
         definition=world.definition.name,
@@ -90,7 +89,8 @@ def _awaiting_approval(engine: Engine) -> Loaded:
         recorded_at=now,
         calendar_digest=in_force.digests.get("calendar"),
     )
-    timers = timing.arm_on_entry(world.definition, entered, leaf, now, world.calendar)
+    types = [t for path in world.definition.lineage(leaf) for t in world.definition.states[path].timers if t.since is None]
+    timers = [timing.arm(t, at=now, is_paused=False, calendar=world.calendar) for t in types]
     key = engine.parts.vault.new_subject_key(instance.subject)
     return replace(empty, situation=Situation(instance=instance, timers=tuple(timers)), subject_key=key)
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import FastAPI, Header
@@ -78,7 +78,7 @@ def application(url: str) -> FastAPI:
             await connection.run_sync(Table.metadata.create_all)
         yield
         await database.dispose()
-        own.store.close()
+        await engine.close()
 
     app = FastAPI(lifespan=lifespan)
 
@@ -96,7 +96,7 @@ def application(url: str) -> FastAPI:
         return _response(answer, created=True)
 
     @app.post("/visits/{reference}/{event}")
-    async def fire(reference: str, event: str, payload: dict[str, object], x_actor: InHeader, x_roles: InHeader = "") -> JSONResponse:
+    async def fire(reference: str, event: str, payload: dict[str, Any], x_actor: InHeader, x_roles: InHeader = "") -> JSONResponse:
         async with sessions.begin() as session:
             visit = await session.get_one(Visit, reference)
             session.add(Call(actor=x_actor, event=event))

@@ -82,7 +82,7 @@ def application(url: str) -> Flask:
 
     def close() -> None:
         database.dispose()
-        engine.store.close()
+        engine.close()
 
     app.extensions["close"] = close
     return app

@@ -101,7 +101,7 @@ def open_engine(
     store = workflow_store.connect(target, prefix=_prefix(settings), schema=settings.schema if settings else None)
     if upgrade:
         store.upgrade()
-    return Engine(parts, store)
+    return Engine(parts, store, close=store.close)
 
 
 def open_async_engine(

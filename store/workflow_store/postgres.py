@@ -13,11 +13,12 @@ from typing import Any, cast
 import psycopg
 import sqlalchemy as sa
 
-from workflow.errors import StoreError
+from workflow.errors import WorkflowError
 from workflow.ports import Change
 from workflow.states.instance import InstanceId
 from workflow_store import loading
 from workflow_store.faults import LostConnectionError, from_postgres
+from workflow_store.pool import Pool
 from workflow_store.saving_postgres import save_with, template, values_of
 from workflow_store.statements import Book, Row, Statement
 from workflow_store.tables import Tables
@@ -45,14 +46,6 @@ class PsycopgRunner:
         cursor.execute(statement.text, statement.bind(values), prepare=True, binary=True)
         return cursor.fetchall()
 
-    def change(self, statement: Statement, values: Mapping[str, Any], /) -> int:
-        """Run a statement that gives none."""
-        return self._cursor.execute(statement.text, statement.bind(values), prepare=True).rowcount
-
-    def change_many(self, statement: Statement, values: Sequence[Sequence[Any]], /) -> int:
-        """Run a statement once per sequence of values."""
-        return sum(self._cursor.execute(statement.text, row, prepare=True).rowcount for row in values)
-
     def begin(self) -> None:
         """Begin a transaction."""
         self._cursor.execute("BEGIN")
@@ -67,64 +60,75 @@ class PsycopgRunner:
         if not raw.closed and raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             self._cursor.execute("ROLLBACK")
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._cursor.connection.close()
+
 
 class PostgresDatabase:
-    """The pool."""
-
-    is_memory = False
+    """The connections."""
 
     def __init__(self, url: sa.URL, tables: Tables, *, pool_size: int) -> None:
-        """Prepare the pool; nothing is opened yet."""
+        """Prepare; nothing is opened yet."""
         self.engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            isolation_level="AUTOCOMMIT",
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_reset_on_return=None,  # a connection comes back without a transaction: `transaction` sees to it
+            url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, pool_reset_on_return=None
         )
         sa.event.listen(self.engine, "connect", _prepare)
         self.book = Book("postgresql", "numeric_dollar", tables)
+        self._pool: Pool[PsycopgRunner] = Pool(self._open, size=pool_size)
 
-    @contextmanager
-    def reading(self) -> Iterator[PsycopgRunner]:
-        """Lend a connection in autocommit mode."""
-        lent = self._connection()
-        info = lent.info
+    def _open(self) -> PsycopgRunner:
         try:
-            run = info.get("workflow")
-            if run is None:
-                run = info["workflow"] = PsycopgRunner(cast("psycopg.Connection[Any]", lent.driver_connection))
-            yield run
+            opened = self.engine.raw_connection()
+        except (sa.exc.DBAPIError, psycopg.Error) as error:
+            raise LostConnectionError(f"PostgreSQL cannot be reached: {getattr(error, 'orig', error)}") from error
+        raw = cast("psycopg.Connection[Any]", opened.driver_connection)
+        opened.detach()
+        return PsycopgRunner(raw)
+
+    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        """Run one statement in a transaction of its own."""
+        run = self._pool.take()
+        try:
+            found = run.rows(statement, values)
         except psycopg.Error as error:
-            fault = from_postgres(error)
-            if isinstance(fault, LostConnectionError):
-                lent.invalidate()
+            fault = self._fault_of(run, error)
             raise fault from error
-        finally:
-            lent.close()
+        except BaseException:
+            self._pool.drop(run)  # interrupted: nobody knows what the connection is in the middle of
+            raise
+        self._pool.give(run)
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[PsycopgRunner]:
         """Lend a connection inside a transaction; what is not committed by then is rolled back at the end."""
-        with self.reading() as run:
+        run = self._pool.take()
+        try:
             run.begin()
             try:
                 yield run
             finally:
                 run.roll_back()
+        except psycopg.Error as error:
+            raise self._fault_of(run, error) from error
+        except Exception:
+            self._pool.give(run)
+            raise
+        except BaseException:
+            self._pool.drop(run)
+            raise
+        else:
+            self._pool.give(run)
 
-    def _connection(self) -> sa.PoolProxiedConnection:
-        try:
-            return self.engine.raw_connection()
-        except sa.exc.TimeoutError as error:
-            raise StoreError("All connections of the pool are in use: raise `pool_size`, or hold fewer units at once.") from error
-        except (sa.exc.DBAPIError, psycopg.Error) as error:
-            raise LostConnectionError(f"PostgreSQL cannot be reached: {getattr(error, 'orig', error)}") from error
-
-    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
-        """Run one statement in a transaction of its own."""
-        with self.reading() as run:
-            return run.rows(statement, values)
+    def _fault_of(self, run: PsycopgRunner, error: psycopg.Error) -> WorkflowError:
+        """Give our error, and the connection back if it can be used again."""
+        fault = from_postgres(error)
+        if isinstance(fault, LostConnectionError):
+            self._pool.drop(run)
+        else:
+            self._pool.give(run)
+        return fault
 
     def unit(self, ending: ExitStack) -> PostgresUnit:
         """Give a unit of work."""
@@ -132,6 +136,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Close every connection."""
+        self._pool.close()
         self.engine.dispose()
 
 
@@ -161,7 +166,6 @@ class PostgresUnit(Unit):
             return self._database.rows(statement, values)
         except LostConnectionError:
             # The server was restarted since the pool last used this connection. Reading twice harms nobody.
-            self._database.engine.dispose()
             return self._database.rows(statement, values)
 
     def _lock(self, instance_id: InstanceId | None) -> None:
@@ -179,5 +183,4 @@ class PostgresUnit(Unit):
                 save_with(run, statement, values)
                 run.commit()
             return
-        with self._database.reading() as run:
-            save_with(run, statement, values)
+        save_with(self._database, statement, values)

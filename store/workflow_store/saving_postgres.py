@@ -21,7 +21,7 @@ from workflow.ports import Change, Message
 from workflow.states.instance import Instance, Timer
 from workflow_store import mapping
 from workflow_store.changes import credential_changes, moved, removed_timers, unique_changes
-from workflow_store.statements import Runner, Statement
+from workflow_store.statements import Reader, Statement
 
 Values = dict[str, Any]
 
@@ -226,7 +226,7 @@ def values_of(change: Change) -> tuple[tuple[str, ...], Values]:
     return tuple(arms), made
 
 
-def save_with(run: Runner, statement: Statement, values: Mapping[str, Any]) -> None:
+def save_with(run: Reader, statement: Statement, values: Mapping[str, Any]) -> None:
     """Run the statement of a change; it wrote nothing when it gives 0."""
     if run.rows(statement, values)[0][0] != 1:
         raise moved("instance")

@@ -19,6 +19,7 @@ from workflow.ports import Change
 from workflow.states.instance import InstanceId
 from workflow_store import saving_sqlite
 from workflow_store.faults import from_sqlite
+from workflow_store.pool import Pool
 from workflow_store.statements import Book, Row, Statement
 from workflow_store.tables import Tables
 from workflow_store.unit_of_work import Unit
@@ -57,6 +58,10 @@ class SqliteRunner:
         if self._raw.in_transaction:
             self._raw.execute("ROLLBACK")
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._raw.close()
+
     def change_many(self, statement: Statement, values: Sequence[Sequence[Any]], /) -> int:
         """Run a statement once per sequence of values."""
         if len(values) == 1:
@@ -65,26 +70,40 @@ class SqliteRunner:
 
 
 class SqliteDatabase:
-    """The pool, and the one door for writers of this process."""
+    """The connections, and the one door for writers of this process."""
 
     def __init__(self, url: sa.URL, tables: Tables, *, pool_size: int, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Prepare the pool; nothing is opened yet."""
-        self.is_memory = url.database in {None, "", ":memory:"} or "mode=memory" in str(url)
-        self.engine = _engine(url, is_memory=self.is_memory, pool_size=pool_size, busy_seconds=busy_seconds)
+        """Prepare; nothing is opened yet."""
+        self.is_memory = url.database in {None, "", ":memory:"}
+        self.engine = _engine(url, is_memory=self.is_memory, busy_seconds=busy_seconds)
         self.book = Book("sqlite", "qmark", tables)
         self._busy_seconds = busy_seconds
         # Writers of one process queue here: SQLite's own waiting sleeps ever longer and is not fair.
         self._door = threading.RLock()
+        self._pool: Pool[SqliteRunner] = Pool(self._open, size=pool_size)
 
-    @contextmanager
-    def reading(self) -> Iterator[SqliteRunner]:
-        """Lend a connection; a database in memory has only one, so its readers queue with its writers."""
+    def _open(self) -> SqliteRunner:
+        try:
+            opened = self.engine.raw_connection()
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
+            raise StoreError(f"SQLite cannot open the file: {getattr(error, 'orig', error)}.") from error
+        raw = cast("sqlite3.Connection", opened.driver_connection)
         if not self.is_memory:
-            with self._lent() as run:
-                yield run
-            return
-        with self._through_door(), self._lent() as run:
-            yield run
+            opened.detach()
+        return SqliteRunner(raw)
+
+    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        """Run one statement in a transaction of its own."""
+        if self.is_memory:
+            with self._through_door(), self._lent() as run:
+                return run.rows(statement, values)
+        run = self._pool.take()
+        try:
+            return run.rows(statement, values)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, is_joined=False) from error
+        finally:
+            self._pool.give(run)
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteRunner]:
@@ -107,21 +126,15 @@ class SqliteDatabase:
 
     @contextmanager
     def _lent(self) -> Iterator[SqliteRunner]:
+        """Lend a connection; a database in memory is one connection, for whoever came through the door."""
+        run = self._open() if self.is_memory else self._pool.take()
         try:
-            lent = self.engine.raw_connection()
-        except (sa.exc.DBAPIError, sqlite3.Error) as error:
-            raise StoreError(f"SQLite cannot open the file: {getattr(error, 'orig', error)}.") from error
-        try:
-            yield SqliteRunner(cast("sqlite3.Connection", lent.driver_connection))
+            yield run
         except sqlite3.Error as error:
             raise from_sqlite(error, is_joined=False) from error
         finally:
-            lent.close()
-
-    def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
-        """Run one statement in a transaction of its own."""
-        with self.reading() as run:
-            return run.rows(statement, values)
+            if not self.is_memory:
+                self._pool.give(run)
 
     def unit(self, ending: ExitStack) -> SqliteUnit:
         """Give a unit of work."""
@@ -129,16 +142,14 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close every connection."""
+        self._pool.close()
         self.engine.dispose()
 
 
-def _engine(url: sa.URL, *, is_memory: bool, pool_size: int, busy_seconds: float) -> sa.Engine:
-    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "cached_statements": 512}}
-    if is_memory:
-        options["poolclass"] = sa.StaticPool
-    else:
-        options |= {"poolclass": sa.QueuePool, "pool_size": pool_size, "max_overflow": pool_size}
-    engine = sa.create_engine(url, pool_reset_on_return=None, **options)
+def _engine(url: sa.URL, *, is_memory: bool, busy_seconds: float) -> sa.Engine:
+    options = {"check_same_thread": False, "cached_statements": 512}
+    pool = sa.StaticPool if is_memory else sa.NullPool
+    engine = sa.create_engine(url, pool_reset_on_return=None, poolclass=pool, connect_args=options)
 
     def prepare(raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None

@@ -33,12 +33,16 @@ class Statement:
     bind: Callable[[Mapping[str, Any]], Any]
 
 
-class Runner(Protocol):
-    """Runs statements on one connection; foreign exceptions stop here."""
+class Reader(Protocol):
+    """Runs statements that give rows."""
 
     def rows(self, statement: Statement, values: Mapping[str, Any], /) -> Sequence[Row]:
         """Run a statement that gives rows."""
         ...
+
+
+class Runner(Reader, Protocol):
+    """Runs any statement on one connection."""
 
     def change(self, statement: Statement, values: Mapping[str, Any], /) -> int:
         """Run a statement that gives none; says how many rows it touched."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import workflow_store
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 import workflow
 from tests.examples.conftest import count_rows
 from workflow.audit.chain import verify
+from workflow.ports import CheckInput, CheckResult
 from workflow.settings import development_keys
+from workflow.states.known import CheckSpec
 from workflow.testing.clock import VirtualClock
 
 DEFINITION = Path(__file__).resolve().parents[2] / "examples" / "visitor-badge.yaml"
@@ -26,8 +30,6 @@ BY_VISITOR = workflow.Event.of("approve", VISITOR, rationale="I know myself well
 TABLES = ("workflow_instances", "workflow_entries", "workflow_timers", "workflow_sealed_values", "workflow_subject_keys", "notes")
 
 NOTES = sa.Table("notes", sa.MetaData(), sa.Column("text", sa.Text, primary_key=True))
-
-Join = Callable[[sa.Engine], "contextmanager[sa.Connection | Session]"]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def engine(database_url: str, clock: VirtualClock) -> Iterator[workflow.Engine]:
     own = workflow.open(database_url, keys=development_keys(), clock=clock)
     workflow.publish(own, DEFINITION)
     yield own
-    own.store.close()
+    own.close()
 
 
 @contextmanager
@@ -178,6 +180,96 @@ def test_several_events_share_one_transaction(engine: workflow.Engine, joined: s
     assert 3 == verify(engine.history(started.instance.id))
 
 
+RACE = """
+definition: race
+language: 1
+subject: person
+roles: {}
+checks: {meanwhile: {}}
+events:
+  begin: {by: [person]}
+  go: {by: [person], checks: [meanwhile]}
+  overtake: {by: [person]}
+start: {event: begin}
+states:
+  waiting:
+    waits_forever: a test
+    transitions:
+      - {event: go, target: done, guard: facts.meanwhile.ok}
+      - {event: overtake}
+  done: {outcome: success}
+"""
+
+
+@dataclass
+class Meanwhile:
+    """A check during which, once, somebody else fires an event and commits it."""
+
+    overtake: Callable[[], object] | None = None
+
+    def __call__(self, seen: CheckInput, /) -> CheckResult:
+        """Let the other go first."""
+        overtake, self.overtake = self.overtake, None
+        if overtake is not None:
+            overtake()
+        return CheckResult(facts={"ok": True})
+
+
+def test_who_was_overtaken_is_told_and_keeps_the_transaction(database_url: str, host: sa.Engine, tmp_path: Path) -> None:
+    """When somebody commits between our read and our write, the host gets `ConflictError`, and does its whole transaction again."""
+    path = tmp_path / "race.yaml"
+    path.write_text(RACE, encoding="utf-8")
+    check = Meanwhile()
+    specs = {"meanwhile": CheckSpec(use="meanwhile", facts={"ok": "bool"})}
+    extensions = workflow.Extensions(checks={"meanwhile": check}, check_specs=specs)
+    own = workflow.open(database_url, keys=development_keys(), extensions=extensions)
+    workflow.publish(own, path, extensions=extensions)
+    person = workflow.Actor.of("p-1")
+    started = own.start("race", workflow.Event.of("begin", person))
+    assert isinstance(started, workflow.Accepted)
+    check.overtake = lambda: own.fire(started.instance.id, workflow.Event.of("overtake", person))
+    with by_session(host) as session:
+        with pytest.raises(workflow.ConflictError):
+            own.on(session).fire(started.instance.id, workflow.Event.of("go", person))
+        session.rollback()
+        note(session, "again")
+        assert isinstance(own.on(session).fire(started.instance.id, workflow.Event.of("go", person)), workflow.Accepted)
+        session.commit()
+    assert (1, 3) == (count_rows(database_url, "notes"), verify(own.history(started.instance.id)))
+    own.close()
+
+
+def test_the_tables_come_with_the_hosts_own_migration(empty_url: str) -> None:
+    """`workflow_store.upgrade` works on a host's connection and ends nothing: the host's rollback takes the tables away again."""
+    database = sa.create_engine(empty_url)
+    with database.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")  # Python's sqlite3 opens no transaction before CREATE TABLE
+        workflow_store.upgrade(connection)
+        connection.rollback()
+        assert [] == sa.inspect(connection).get_table_names()
+        connection.rollback()
+        workflow_store.upgrade(connection)
+        connection.commit()
+    engine = workflow.open(empty_url, keys=development_keys())
+    workflow.publish(engine, DEFINITION)
+    assert isinstance(engine.start("visitor-badge", ASK), workflow.Accepted)
+    engine.close()
+    database.dispose()
+
+
+def test_a_host_without_an_engine_of_its_own_opens_one_on_its_session(database_url: str, host: sa.Engine) -> None:
+    """`workflow.open(session)` publishes, starts and fires inside the host's transaction."""
+    with by_session(host) as session:
+        guest = workflow.open(session, keys=development_keys())
+        workflow.publish(guest, DEFINITION)
+        started = guest.start("visitor-badge", ASK)
+        assert isinstance(started, workflow.Accepted)
+        assert 0 == count_rows(database_url, "workflow_documents")
+        session.commit()
+    assert (1, 1) == (count_rows(database_url, "workflow_documents"), count_rows(database_url, "workflow_timers"))
+
+
 # Asynchronous hosts
 
 DRIVERS = [
@@ -201,7 +293,7 @@ def process_engine(urls: tuple[str, str]) -> Iterator[workflow.AsyncEngine]:
     own = workflow.open(urls[0], keys=development_keys())
     workflow.publish(own, DEFINITION)
     yield workflow.AsyncEngine(own)
-    own.store.close()
+    own.close()
 
 
 @asynccontextmanager

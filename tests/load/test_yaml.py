@@ -112,7 +112,9 @@ def test_every_duplicate_key_is_noted_and_the_first_counts():
 
 def bomb() -> bytes:
     """Write a billion laughs."""
-    lines = ["a: &a [lol]"] + [f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)]
+    lines = ["a: &a [lol]"] + [
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
     return "\n".join(lines).encode()
 
 

@@ -197,7 +197,8 @@ def test_pauses_neither_gain_nor_lose(data, place, kind, pauses):
             break
         kept, before = left(base, kept, now, kind, calendar), kept
         worked += counted(base, now, kind=kind, calendar=calendar)
-        assert timedelta(days=kept.days, seconds=kept.seconds) == total - worked, before
+        # A skipped day (Pacific/Apia, 30 December 2011) counts as a whole and may take more than was left.
+        assert timedelta(days=kept.days, seconds=kept.seconds) == max(total - worked, timedelta()), before
         base = now + rest
     end = due(base, kept, kind, calendar)
     worked += counted(base, end, kind=kind, calendar=calendar)

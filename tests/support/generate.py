@@ -53,7 +53,7 @@ def command_reference() -> str:
     return "\n".join(parts)
 
 
-def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401  # typer's own classes are private
+def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:  # typer's own classes are private
     inside = command.context_class(
         command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"]
     )

@@ -15,7 +15,7 @@ from workflow.cli.options import Database, Json
 
 if TYPE_CHECKING:
     from workflow.errors import Finding
-    from workflow.states.definition import Definition
+    from workflow.states.definition import Definition, StatePath
 
 _FIRST_KEY = re.compile(r"^([A-Za-z_]+)\s*:", re.MULTILINE)
 
@@ -143,7 +143,7 @@ def graph(
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
-def _drawn(name: str, instance: str | None, database: str | None) -> tuple[Definition, str | None]:
+def _drawn(name: str, instance: str | None, database: str | None) -> tuple[Definition, StatePath | None]:
     from workflow import bootstrap, load
     from workflow.cli.opening import opened
     from workflow.errors import NotFoundError
@@ -158,7 +158,7 @@ def _drawn(name: str, instance: str | None, database: str | None) -> tuple[Defin
             return engine.newest(name).world.definition, None
     with opened(database) as engine:
         found = engine.in_force(instance).world.definition
-        if name not in {found.name, str(found.name)} and not Path(name).is_file():
+        if name != found.name and not Path(name).is_file():
             raise NotFoundError(f"instance of {name}", instance)
         return found, engine.get(instance).state
 

@@ -6,11 +6,14 @@ Promises: what is printed is read from the history, the mail server and the gate
 from __future__ import annotations
 
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from workflow.cli import output
 from workflow.cli.demo_acts import ACTS
@@ -35,7 +38,8 @@ class Teller:
 
     def heading(self, text: str) -> None:
         """Begin an act."""
-        self._say(f"\n{text}", style="bold")
+        self._say("")
+        self._say(text, style="bold")
 
     def tell(self) -> None:
         """Print new entries, and between them what arrived with mail server, gateway and phone."""
@@ -61,10 +65,10 @@ class Teller:
             return  # the report of a message that no state waits for; its arrival is told
         style = "red" if line.is_refusal else "cyan" if row.actor == ENGINE_ACTOR else ""
         became = "REFUSED" if line.is_refusal else "stays" if row.from_state == row.to_state else f"-> {row.to_state}"
-        self._say(f"  {output.local(row.occurred_at, zone)}  {row.actor:<11} {row.event:<20} {became}", style=style)
+        self._say(f" {_short(row.occurred_at, zone)} {row.actor:<9} {row.event:<19} {became}", style=style)
         self._reasons(line)
         for timer, due_at in line.deadlines:
-            self._say(f"{_INDENT}deadline {timer.rpartition('.')[2]}: {output.local(due_at, zone) or 'stands still'}", style="dim")
+            self._say(f"{_INDENT}deadline {timer.rpartition('.')[2]}: {_short(due_at, zone) if due_at else 'stands still'}", style="dim")
 
     def _reasons(self, line: Line) -> None:
         """Print what was answered, and what the history keeps, which is more precise than the actor may know."""
@@ -73,17 +77,20 @@ class Teller:
             return
         for reason in refusal.reasons:
             self._say(f"{_INDENT}why: {reason.message}", style="red")
-        self._say(f"{_INDENT}recorded: {', '.join(dict.fromkeys(code for code, _ in line.reasons))}", style="dim")
+        codes = dict.fromkeys(code.partition(":")[0] for code, _ in line.reasons)
+        self._say(f"{_INDENT}recorded: {', '.join(codes)}", style="dim")
 
     def _say(self, text: str, *, style: str = "") -> None:
         if self.is_silent:
             return
-        output.say(text, style=style)
+        for part in textwrap.wrap(text, _WIDTH, subsequent_indent=_INDENT + "  ", replace_whitespace=False) or [""]:
+            output.say(part, style=style)
         if self.is_slow:
             time.sleep(_PAUSE_SECONDS)
 
 
-_INDENT = " " * 12
+_INDENT = " " * 18
+_WIDTH = 80
 
 
 def run(*, folder: Path | None, is_slow: bool, is_json: bool) -> None:
@@ -139,7 +146,8 @@ def _summary(stage: Stage, trace: Trace, *, is_kept: bool) -> None:
         return
     output.say("\nGo on from here", style="bold")
     for command in (
-        f"export WORKFLOW_ENVIRONMENT=development WORKFLOW_DATABASE_URL={stage.url}",
+        "export WORKFLOW_ENVIRONMENT=development",
+        f"export WORKFLOW_DATABASE_URL={stage.url}",
         f"workflow trace {stage.instance}",
         f"workflow show {stage.instance} --personal",
         f"workflow graph cpms-access --instance {stage.instance}",
@@ -168,3 +176,8 @@ def _data(stage: Stage, trace: Trace, *, is_kept: bool) -> dict[str, object]:
         "account": account.id if (account := stage.cpms.account(instance.subject)) else None,
         "chain": {"is_verified": trace.broken is None, "entries": trace.count, "head": trace.head},
     }
+
+
+def _short(at: datetime, zone: str) -> str:
+    """Write an instant in a zone with its weekday and without its year."""
+    return at.astimezone(ZoneInfo(zone)).strftime("%a %d %b %H:%M")

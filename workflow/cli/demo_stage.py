@@ -28,9 +28,11 @@ from workflow.cli.performing import site_of
 from workflow.engine import Engine
 from workflow.engine.directory import FixedDirectory
 from workflow.errors import RefusedError, WorkflowError
+from workflow.load import read_calendar
 from workflow.ports import Credential
 from workflow.settings import development_keys
 from workflow.states.calendar import Calendar
+from workflow.states.definition import EventName
 from workflow.states.instance import Actor, Event, InstanceId
 from workflow.testing.clock import VirtualClock
 from workflow.testing.mailbox import Mailbox
@@ -38,19 +40,20 @@ from workflow.testing.phone import PhoneSimulator
 from workflow.worker import Worker
 
 BASE_URL = "https://access.example.org"
-SUBJECT = "person-0042"
+SUBJECT = "p-0042"
 EMAIL = "jane.doe@hospital.example"
 PASSWORD = "WpyqdCJfQ{"  # noqa: S105  # one of the examples of the process document, for a demo
 PHONE = "+32 470 12 34 56"  # the example of a Belgian mobile number in libphonenumber
 PIN = "4711"
 MAY_LOOK_BACK = date(2026, 1, 5)
+_NOT_YET = InstanceId("")
 _CODE = re.compile(r"[2-9A-Z]{3}-[2-9A-Z]{3}-[2-9A-Z]{3}")
 
 JANE = Actor.of(SUBJECT)
 JANE_AS_APPROVER = Actor.of(SUBJECT, "network_team:ERKNet")
 VISITOR = Actor.of("visitor")
-LINK_HOLDER = Actor.of("link-holder")
-APP = Actor.of("jane-phone")
+LINK_HOLDER = Actor.of("mail-link")
+APP = Actor.of("phone")
 TOM = Actor.of("tom", "network_team:ERKNet", "helpdesk")
 HANNA = Actor.of("hanna", "helpdesk")
 DIRECTORY = FixedDirectory(
@@ -108,7 +111,7 @@ class Stage:
     worker: Worker
     calendar: Calendar
     phone: PhoneSimulator = field(default_factory=PhoneSimulator)
-    instance: InstanceId = InstanceId("")
+    instance: InstanceId = _NOT_YET
     username: str = ""
     refusals: dict[int, RefusedError] = field(default_factory=dict)
     """What was answered to each refused attempt, by the sequence of its entry."""
@@ -116,7 +119,7 @@ class Stage:
     def fire(self, name: str, actor: Actor, /, *, after: str = "PT1M", **payload: object) -> None:
         """Let a moment pass and fire an event that must be accepted; then the worker does what follows."""
         self.wait(after)
-        self.engine.fire(self.instance, Event.of(name, actor, **payload))
+        self.engine.fire(self.instance, Event(name=EventName(name), actor=actor, payload=payload))
         self.worker.run_until_idle()
 
     def refused(self, name: str, actor: Actor, /, *, after: str = "PT1M", **payload: object) -> tuple[str, ...]:
@@ -127,7 +130,7 @@ class Stage:
         """
         self.wait(after)
         try:
-            self.engine.fire(self.instance, Event.of(name, actor, **payload))
+            self.engine.fire(self.instance, Event(name=EventName(name), actor=actor, payload=payload))
         except RefusedError as error:
             if error.sequence is not None:
                 self.refusals[error.sequence] = error
@@ -146,7 +149,7 @@ class Stage:
             DemoError: the deadline does not run.
         """
         while True:
-            running = {t.key: t.due_at for t in self.engine.situation(self.instance).timers if t.due_at is not None}
+            running = {str(t.key): t.due_at for t in self.engine.situation(self.instance).timers if t.due_at is not None}
             if timer not in running:
                 raise DemoError(f"The deadline {timer} does not run; running are {', '.join(sorted(running)) or 'none'}.")
             due_at = min(running.values())
@@ -209,10 +212,11 @@ class Stage:
 @contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
     """Set the stage in a folder: tables, documents, mail server, worker, and a day before a long weekend."""
-    clock = VirtualClock()
     database = folder / "demo.db"
     if database.exists():
         raise DemoError(f"There is a demo in {folder} already: give another folder, or remove it.")
+    calendar = read_calendar(bootstrap.definitions_folder() / "calendars" / "ern-office.yaml")
+    clock = VirtualClock(morning_before_long_weekend(calendar))
     engine = bootstrap.open_engine(
         f"sqlite:///{database}",
         keys=development_keys(),
@@ -221,8 +225,6 @@ def staged(folder: Path) -> Iterator[Stage]:
         upgrade=True,
     )
     bootstrap.publish(engine, "cpms-access")
-    calendar = _calendar(engine)
-    clock.set(morning_before_long_weekend(calendar))
     texts = Texts(folder / "text-messages.jsonl", clock)
     push, cpms = SimulatedPush(), SimulatedCpms(folder / "cpms-accounts.json")
     with Mailbox() as mailbox:
@@ -275,10 +277,3 @@ def assigned_username() -> str:
 
 def _is_worked(calendar: Calendar, day: date) -> bool:
     return day.isoweekday() in calendar.weekdays and day not in calendar.days_off
-
-
-def _calendar(engine: Engine) -> Calendar:
-    calendar = engine.newest("cpms-access").world.calendar
-    if calendar is None:
-        raise DemoError("The definition names no calendar.")
-    return calendar

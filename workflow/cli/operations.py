@@ -91,8 +91,7 @@ def outbox_list(
     if json:
         output.emit({"messages": [_message(one) for one in page.rows], "next": page.next})
         return
-    rows = [(m.id, f"{m.effect.kind} {m.effect.name}", m.state, str(m.attempts), output.local(m.available_at)) for m in page.rows]
-    output.columns(("message", "what", "state", "tries", "next try (UTC)"), rows)
+    output.columns(("message", "what", "became"), [(m.id, f"{m.effect.kind} {m.effect.name}", _became(m)) for m in page.rows])
     if page.next:
         output.say(f"There is more: --after {page.next}")
 
@@ -195,6 +194,15 @@ def keys_new(
         output.emit({"kid": made.kid, "key": made.write()})
     else:
         sys.stdout.write(f"{made.write()}\n")
+
+
+def _became(message: Message) -> str:
+    from workflow.cli import output
+
+    tries = f"{message.attempts} {'try' if message.attempts == 1 else 'tries'}"
+    if message.state == "queued":
+        return f"queued, {tries}, next {output.local(message.available_at)}" + (f": {message.last_error}" if message.last_error else "")
+    return f"{message.state}, {tries}" + (f": {message.last_error}" if message.last_error and message.state == "dead" else "")
 
 
 def _message(message: Message) -> dict[str, object]:

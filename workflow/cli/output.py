@@ -7,16 +7,17 @@ calendar, with the weekday, because deadlines are counted in working days there.
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import orjson
 from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
     from workflow.states.instance import Instance, Situation, Timer
@@ -51,23 +52,28 @@ def say(text: str = "", *, style: str = "") -> None:
 
 
 def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under titles, aligned; long values go on in the next line."""
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table, soft_wrap=False)
+    """Print rows under titles, aligned; what is too long in the last column goes on below."""
+    table = list(rows)
+    _aligned([tuple(titles), *table], styles=("bold", *("" for _ in table)))
 
 
 def pairs(rows: Iterable[tuple[str, str]], *, indent: int = 0) -> None:
     """Print names and values, aligned."""
-    table = Table(box=None, pad_edge=False, show_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(" " * indent + name, value)
-    console().print(table, soft_wrap=False)
+    _aligned([(" " * indent + name, value) for name, value in rows], styles=())
+
+
+def _aligned(rows: Sequence[Sequence[str]], *, styles: Sequence[str]) -> None:
+    """Align all columns but the last by their longest value; no blanks at the end of a line."""
+    if not rows:
+        return
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    room = max(console().width - sum(widths) - 2 * len(widths), 24)
+    for row, style in zip_longest(rows, styles, fillvalue=""):
+        parts = [part for line in (row[-1].splitlines() or [""]) for part in textwrap.wrap(line, room) or [""]]
+        for number, part in enumerate(parts):
+            cells = row[:-1] if number == 0 else [""] * len(widths)
+            said = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
+            say(f"{said}{part}".rstrip(), style=style)
 
 
 def local(at: datetime | None, zone: str = "UTC") -> str:

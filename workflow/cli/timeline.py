@@ -5,7 +5,7 @@ Promises: every word comes from the entries, their messages and the definition i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,9 @@ from workflow.audit.canonical import read_instant
 from workflow.audit.entry import EntryRow
 from workflow.cli.output import instant, local
 from workflow.ports import Message
-from workflow.states.definition import Definition
+from workflow.states.definition import Definition, StatePath
 
+_DIGEST_CHARACTERS = 64  # SHA-256 in hex; whole in --json
 SENT = {"done": "delivered", "queued": "queued", "leased": "being sent", "dead": "given up", "superseded": "replaced by a newer one"}
 
 
@@ -30,6 +31,8 @@ class Line:
         deadlines: (timer, due instant) of those armed or moved; None for one that stands still.
         messages: (kind, name, reader, what became of it).
         suppressed: notices that a later rung of a ladder overtook.
+        facts: what checks found, as ``name=value``; values: the payload's plain values likewise.
+        sealed: names of personal and secret values that were given; the history has commitments of the personal ones.
     """
 
     row: EntryRow
@@ -39,6 +42,9 @@ class Line:
     disarmed: tuple[str, ...]
     messages: tuple[tuple[str, str, str, str], ...]
     suppressed: tuple[str, ...]
+    facts: tuple[str, ...]
+    values: tuple[str, ...]
+    sealed: tuple[str, ...]
     is_automatic: bool
 
     @property
@@ -47,14 +53,10 @@ class Line:
         return self.row.kind == "event:refused"
 
     @property
-    def arrow(self) -> str:
-        """Write what it changed: ``from -> to``, or the state it stayed in."""
+    def states(self) -> str:
+        """Write what it changed, ``from -> to``, or the state it stayed in; empty when no state is concerned."""
         before, after = self.row.from_state, self.row.to_state
-        if self.is_refusal:
-            return f"refused in {before}" if before else "refused"
-        if before == after:
-            return f"stays {after}" if after else ""
-        return f"{before} -> {after}" if before else f"-> {after}"
+        return f"{before} -> {after}" if before and before != after else after or ""
 
     def as_data(self) -> dict[str, object]:
         """Give it for programs."""
@@ -75,6 +77,9 @@ class Line:
             "disarmed": self.disarmed,
             "messages": [{"kind": kind, "name": name, "to": to, "state": state} for kind, name, to, state in self.messages],
             "suppressed": self.suppressed,
+            "facts": self.facts,
+            "values": self.values,
+            "sealed": self.sealed,
             "automatic": self.is_automatic,
             "hash": row.entry_hash.hex(),
             "entry": orjson.loads(row.canonical),
@@ -83,15 +88,15 @@ class Line:
 
 def read_lines(entries: Sequence[EntryRow], messages: Sequence[Message], definition: Definition | None) -> Iterator[Line]:
     """Join entries with their messages."""
-    words = _words(definition)
     by_sequence: dict[int, list[Message]] = {}
     for message in messages:
         by_sequence.setdefault(message.sequence, []).append(message)
     for row in entries:
-        yield _line(row, by_sequence.get(row.sequence, []), words)
+        yield _line(row, by_sequence.get(row.sequence, []), definition)
 
 
-def _line(row: EntryRow, messages: Sequence[Message], words: Mapping[str, str]) -> Line:
+def _line(row: EntryRow, messages: Sequence[Message], definition: Definition | None) -> Line:
+    words = _words(definition, row)
     said: dict[str, Any] = orjson.loads(row.canonical)
     armed = [(one["timer"], one["due_at"]) for one in said.get("armed", ())]
     moved = [(one["timer"], one["after"]) for one in said.get("moved", ())]
@@ -103,16 +108,33 @@ def _line(row: EntryRow, messages: Sequence[Message], words: Mapping[str, str]) 
         disarmed=tuple(said.get("disarmed", ())),
         messages=tuple((m.effect.kind, m.effect.name, m.effect.to, m.state) for m in messages),
         suppressed=tuple(f"{one['kind']} {one['name']}" for one in said.get("suppressed", ())),
+        facts=tuple(f"{name}={_written(value)}" for name, value in said.get("facts", {}).items()),
+        values=tuple(f"{name}={_written(value)}" for name, value in said.get("payload", {}).items()),
+        sealed=tuple(dict.fromkeys([*(slot.partition(":")[2] for slot in said.get("personal", {})), *said.get("withheld", ())])),
         is_automatic=bool(said.get("automatic")),
     )
 
 
-def _words(definition: Definition | None) -> dict[str, str]:
-    """Collect what the definition's guards say, by their codes."""
-    if definition is None:
+def _words(definition: Definition | None, row: EntryRow) -> dict[str, str]:
+    """Collect what the guards of an entry's event say in its state, by their codes; an inner state speaks last, so that it wins."""
+    path = StatePath(row.from_state) if row.from_state is not None else None
+    if definition is None or path not in definition.states or path is None:
         return {}
-    rules = (rule for state in definition.states.values() for one in state.transitions for rule in one.guards)
+    states = (definition.states[found] for found in reversed(definition.lineage(path)))
+    rules = (rule for state in states for one in state.transitions if one.event == row.event for rule in one.guards)
     return {rule.code: rule.message for rule in rules if rule.message}
+
+
+def _written(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ",".join(map(str, value))
+        case str() if len(value) == _DIGEST_CHARACTERS and set(value) <= set("0123456789abcdef"):
+            return f"{value[:16]}.."
+        case _:
+            return str(value)
 
 
 def who(line: Line) -> str:
@@ -127,11 +149,16 @@ def who(line: Line) -> str:
 def details(line: Line, zone: str) -> Iterator[tuple[str, str]]:
     """Give what is said below an entry's own line, as (word, text)."""
     yield "by", who(line)
+    if line.states:
+        yield "state", line.states
     for code, message in line.reasons:
         yield ("why" if line.is_refusal else "because"), f"{code}: {message}" if message else code
     row = line.row
     if abs((row.recorded_at - row.occurred_at).total_seconds()) >= 1:
         yield "recorded", local(row.recorded_at, zone)
+    for word, said in (("with", line.values), ("not shown", line.sealed), ("facts", line.facts)):
+        if said:
+            yield word, ", ".join(said)
     for timer, due_at in line.deadlines:
         yield "deadline", f"{timer} {'due ' + local(due_at, zone) if due_at else 'stands still'}"
     for timer in line.disarmed:

@@ -109,7 +109,8 @@ def print_line(line: Line, zone: str) -> None:
     """Print one entry: its own line, and what belongs to it below."""
     row = line.row
     style = "red" if line.is_refusal else "cyan" if row.kind.startswith(("timer", "effect")) else ""
-    output.say(f"\n{row.sequence:>3}  {output.local(row.occurred_at, zone)}  {row.event}  {line.arrow}".rstrip(), style=style)
+    refused = "  refused" if line.is_refusal else ""
+    output.say(f"\n{row.sequence:>3}  {output.local(row.occurred_at, zone)}  {row.event}{refused}", style=style)
     output.pairs(details(line, zone), indent=5)
 
 

@@ -38,6 +38,10 @@ class AsyncEngine:
         """Give this engine inside a host's transaction (an `AsyncConnection` or `AsyncSession`)."""
         return AsyncEngine(self._engine.on(connection), connection)
 
+    async def close(self) -> None:
+        """Close the connections of the engine's own store; see `Engine.close`."""
+        await asyncio.to_thread(self._engine.close)
+
     @property
     def engine(self) -> Engine:
         """The synchronous engine underneath, for what is not wrapped here (use it inside `run_sync` or in a thread)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from workflow.audit.entry import EntryRow
 from workflow.engine import system
@@ -47,11 +47,25 @@ class Engine:
     committed. On a host's connection nothing is committed, and a refusal is returned.
     """
 
-    def __init__(self, parts: Parts, store: Store, *, is_joined: bool = False) -> None:
+    def __init__(self, parts: Parts, store: Store, *, is_joined: bool = False, close: Callable[[], None] | None = None) -> None:
         """Use `workflow.open`; this constructor is for composition roots."""
         self.parts = parts
         self.store = store
         self.is_joined = is_joined
+        self._close = close
+
+    def close(self) -> None:
+        """Close the connections of the engine's own store; a host's transaction is the host's to end."""
+        if self._close is not None:
+            self._close()
+
+    def __enter__(self) -> Self:
+        """Give the engine, which is closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the engine."""
+        self.close()
 
     def on(self, connection: object) -> Engine:
         """Give this engine inside a host's transaction (a SQLAlchemy `Connection` or `Session`).
@@ -310,7 +324,8 @@ class Engine:
     def _newest(self, definition: str) -> Turn[InForce]:
         with self.store.unit() as uow:
             loaded: Loaded = yield Call(lambda: uow.load(None))
-            return (yield Call(lambda: self.parts.shelf.fetch_newest(uow, definition, loaded.publications)))
+            found: InForce = yield Call(lambda: self.parts.shelf.fetch_newest(uow, definition, loaded.publications))
+            return found
 
     def _settle_once(self, uow: UnitOfWork, instance_id: InstanceId, is_locked: bool) -> Turn[int]:  # noqa: FBT001  # passed on by `attempts`
         loaded: Loaded = yield Call(lambda: uow.load(instance_id, lock=is_locked))

@@ -137,7 +137,7 @@ def _strangers(source: str, scope: _Scope) -> Iterator[tuple[int, str]]:
     for found in _DOTTED.finditer(spoken):
         name = re.sub(r"\s", "", found[0])
         parts = name.split(".")
-        if parts[0] not in _NAMESPACES or any(name.startswith(prefix) for prefix in scope.blind):
+        if len(parts) == 1 or parts[0] not in _NAMESPACES or any(name.startswith(prefix) for prefix in scope.blind):
             continue
         if not any(".".join(parts[:length]) in scope.leaves for length in range(2, len(parts) + 1)):
             yield found.start(), name

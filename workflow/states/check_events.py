@@ -144,7 +144,7 @@ def _check_used(parsed: Parsed, findings: Findings) -> None:
     timers = [timer for state in definition.states.values() for timer in state.timers]
     asked = {value for use in definition.checks.values() for value in use.params.values() if isinstance(value, str)}
     used = {transition.event for transition in every_transition(definition)} | reported(definition) | asked
-    used |= {name for timer in timers for name in (timer.event, timer.since)}
+    used |= {str(name) for timer in timers for name in (timer.event, timer.since)}
     for event in definition.events.values():
         if event.name not in used:
             findings.warn(parsed.place("events", event.name), "unused-event", f"No transition handles {event.name!r}.")

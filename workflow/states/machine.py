@@ -24,6 +24,7 @@ from workflow.errors import Reason
 from workflow.states.definition import ROOT, Assignment, Definition, EventName, Role, Rule, StatePath, Transition
 from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
 from workflow.states.known import Known
+from workflow.states.moves import Move, move_of, tallied_by
 from workflow.states.view import View
 
 
@@ -112,6 +113,8 @@ class Table:
         )
         for leaf in definition.leaves():
             self._add_leaf(leaf.path)
+        self._moves: dict[tuple[StatePath | None, int | None, StatePath | None], Move] = {}
+        self._tallied = {leaf.path: self._tallied_at(leaf.path) for leaf in definition.leaves()}
         self._work = {leaf.path: tuple(self._work_of(leaf.path)) for leaf in definition.leaves()}
 
     def arrows(self, state: StatePath, event: EventName) -> tuple[Arrow, ...]:
@@ -128,6 +131,18 @@ class Table:
         Events that hold everywhere (handled by the root) and those that need no identity are no work of anybody.
         """
         return self._work.get(state, ())
+
+    def tallied_in(self, state: StatePath) -> frozenset[EventName]:
+        """Name the events that are counted in a leaf state."""
+        return self._tallied[state]
+
+    def move(self, transition: Transition | None, current: StatePath | None) -> Move:
+        """Give what a transition does to states when it is taken in the leaf `current` (None: at the start)."""
+        key = (transition.source, transition.index, current) if transition else (None, None, current)
+        found = self._moves.get(key)
+        if found is None:
+            found = self._moves[key] = move_of(self.definition, transition, current)
+        return found
 
     def choose(self, event: EventName, view: View, actor: str) -> Choice | tuple[Reason, ...]:
         """Say which transition the event takes, or every reason why it takes none."""
@@ -159,6 +174,10 @@ class Table:
                     continue  # an inner state handles this event
                 self._by_leaf[key] = (*handled, arrow)
                 self._add_to_machine(leaf, arrow)
+
+    def _tallied_at(self, leaf: StatePath) -> frozenset[EventName]:
+        states = (self.definition.states[path] for path in self.definition.lineage(leaf))
+        return frozenset(name for state in states for name in tallied_by(state))
 
     def _work_of(self, leaf: StatePath) -> Iterator[tuple[EventName, Role]]:
         for name, type_ in self.definition.events.items():

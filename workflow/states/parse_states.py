@@ -158,8 +158,8 @@ class States:
                 self._findings.note(item.get("name") or item, "duplicate-timer", f"There is a timer {quote(name)} in this state already.")
             seen.add(name)
             unit = read_duration(text(after))
-            if after is not None and unit is None and is_duration(after.text or ""):
-                message = f"{quote(after.text)} is no duration that can be waited: at least a second, at most ten years."
+            if after is not None and unit is None and is_duration(text(after)):
+                message = f"{quote(text(after))} is no duration that can be waited: at least a second, at most ten years."
                 self._findings.note(after, "invalid-duration", message)
             event, since = self._names.engine_event(item.get("event")), self._names.engine_event(item.get("since"))
             index, self._timer_count = self._timer_count, self._timer_count + 1

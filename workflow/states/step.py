@@ -1,17 +1,13 @@
 """The step: one event against one situation.
 
 Promises: pure, total and the only place where an instance changes. Everything that affects what a transition does lives
-here and in `machine` (which transition), `who` (who may) and `timers` (which deadlines).
+here and in `machine` (which transition), `moves` (which states), `who` (who may) and `timers` (which deadlines).
 
 The life of one event:
 1. `settle` fires the deadlines that were reached before it, each at its own instant.
 2. `permit` judges state, role and payload; only then do checks turn secrets into facts (outside, they are slow).
 3. `decide` judges the guards with these facts and gives the step or every reason why not.
 4. `settle` once more: a step may have armed a deadline that is already reached.
-
-What a step does to states, in one rule: it leaves everything below the *domain* and enters from there down to the target.
-The domain of a transition is its source, when the target lies inside the source (only children are left, the source's
-own timers run on), unless it says `reenter`; otherwise it is the nearest ancestor that source and target share.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ from workflow.errors import DeadlineError, Reason
 from workflow.states import timers as timing
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
-from workflow.states.definition import ActionUse, Definition, EventName, FieldName, State, StatePath, TimerKey, Transition
+from workflow.states.definition import ActionUse, Definition, EventName, FieldName, StatePath, TimerKey
 from workflow.states.effects import Effect
 from workflow.states.guards import GuardFault
 from workflow.states.instance import (
@@ -41,6 +37,7 @@ from workflow.states.instance import (
     Timer,
 )
 from workflow.states.machine import Arrow, Choice, Table
+from workflow.states.moves import Move
 from workflow.states.payload import validate
 from workflow.states.verdict import Facts, Kind, Permitted, Refused, Step
 from workflow.states.view import View
@@ -328,23 +325,22 @@ class _Making:
         """Make the step for the chosen transition; None when no transition takes the event."""
         before = self.situation.instance
         arrow = choice.arrow if choice and not choice.is_counted_only else None
-        target = arrow.transition.target if arrow else None
-        left, entered = self._path(arrow.transition, before.state, target) if arrow and target is not None else ((), ())
-        leaf = target if target is not None else before.state
+        current = None if self.kind is Kind.STARTED else before.state
+        move = self.world.table.move(arrow.transition if arrow else None, current)
         fields, personal_set, personal = self._assign(arrow)  # first: what cannot be computed must not have taken a serial
-        effects = self._effects(arrow, left, entered)
-        timers, armed, disarmed, moved = self._timers(left, entered, leaf)
+        effects = tuple(self._effect(use) for use in move.uses)
+        timers, armed, disarmed, moved = self._timers(move)
         after = replace(
             before,
-            state=leaf,
+            state=move.leaf,
             version=before.version + 1,
             fields=fields,
             personal=personal_set,
-            tallies=self._tallies(choice, entered),
+            tallies=self._tallies(choice, move),
             deciders=self._deciders(),
             serials=self.serials,
-            marks=self._marks(entered, effects),
-            outcome=self._outcome(leaf) if entered else before.outcome,
+            marks=self._marks(move),
+            outcome=move.outcome if move.entered else before.outcome,
         )
         plain, withheld = self._payload()
         permitted = self.permitted
@@ -366,28 +362,6 @@ class _Making:
             on_behalf_of=permitted.on_behalf_of if permitted else None,
             is_automatic=self.definition.events[self.event.name].is_automatic,
         )
-
-    def _path(self, transition: Transition, current: StatePath, target: StatePath) -> tuple[tuple[StatePath, ...], tuple[StatePath, ...]]:
-        """Give the states left (innermost first) and entered (outermost first)."""
-        definition = self.definition
-        if self.kind is Kind.STARTED:
-            return (), tuple(reversed(definition.lineage(target)))
-        is_local = definition.is_within(target, transition.source)
-        domain: StatePath | None = transition.source
-        if is_local and transition.is_reentering:
-            domain = definition.states[transition.source].parent
-        elif not is_local:
-            domain = next(p for p in definition.lineage(transition.source) if definition.is_within(target, p))
-        return _below(definition, current, domain), tuple(reversed(_below(definition, target, domain)))
-
-    def _effects(self, arrow: Arrow | None, left: tuple[StatePath, ...], entered: tuple[StatePath, ...]) -> tuple[Effect, ...]:
-        if arrow is None:
-            return ()
-        states = self.definition.states
-        uses = [use for path in left for use in states[path].exit]
-        uses += arrow.transition.actions
-        uses += [use for path in entered for use in states[path].entry]
-        return tuple(self._effect(use) for use in uses)
 
     def _effect(self, use: ActionUse) -> Effect:
         """Make the effect; one whose outcome is reported takes the next serial, so that an older report is known as such."""
@@ -430,48 +404,38 @@ class _Making:
                 fields[name] = _plain(value)
         return fields, frozenset(names), personal
 
-    def _timers(
-        self, left: tuple[StatePath, ...], entered: tuple[StatePath, ...], leaf: StatePath
-    ) -> tuple[tuple[Timer, ...], tuple[Timer, ...], tuple[TimerKey, ...], tuple[tuple[Timer, Timer], ...]]:
+    def _timers(self, move: Move) -> tuple[tuple[Timer, ...], tuple[Timer, ...], tuple[TimerKey, ...], tuple[tuple[Timer, Timer], ...]]:
         """Give the timers afterwards, and what was armed, disarmed and moved."""
-        calendar = self.world.calendar
-        gone = [t for t in self.situation.timers if t.state in left] if left else []
-        kept = [t for t in self.situation.timers if t not in gone] if gone else list(self.situation.timers)
-        moved = timing.pause_or_resume(self.definition, kept, after=leaf, at=self.at, calendar=calendar) if entered else []
-        armed = timing.arm_on_entry(self.definition, entered, leaf, self.at, calendar)
+        calendar, timers = self.world.calendar, self.situation.timers
+        gone = [t for t in timers if t.state in move.left] if move.left else []
+        kept = [t for t in timers if t.state not in move.left] if gone else list(timers)
+        moved = timing.pause_or_resume(self.definition, kept, paused=move.paused, at=self.at, calendar=calendar) if move.entered else []
+        armed = [timing.arm(t, at=self.at, is_paused=t.state in move.paused, calendar=calendar) for t in move.arming]
         if self.mark is not None:
-            armed += self._armed_by_report(leaf, self.mark)
-        now_on = {t.key: t for t in kept} | {new.key: new for _, new in moved} | {t.key: t for t in armed}
+            armed += self._armed_by_report(move, self.mark)
+        now_on = {t.key: t for t in kept}
+        now_on.update((new.key, new) for _, new in moved)
+        now_on.update((t.key, t) for t in armed)
         disarmed = tuple(t.key for t in gone if t.key not in now_on)
         if self.spent is not None and self.spent.key not in now_on:
             disarmed = (self.spent.key, *disarmed)
         return tuple(now_on.values()), tuple(armed), disarmed, tuple(moved)
 
-    def _armed_by_report(self, leaf: StatePath, performed_at: datetime) -> list[Timer]:
+    def _armed_by_report(self, move: Move, performed_at: datetime) -> list[Timer]:
         """Start the timers of active states that run since this report."""
-        armed = []
-        for path in self.definition.lineage(leaf):
-            state = self.definition.states[path]
-            waiting = [t for t in state.timers if t.since == self.event.name]
-            is_paused = bool(waiting) and timing.is_paused_at(self.definition, state, leaf)
-            armed += [timing.arm(t, at=performed_at, is_paused=is_paused, calendar=self.world.calendar) for t in waiting]
-        return armed
+        states, calendar = self.definition.states, self.world.calendar
+        waiting = [t for path in self.definition.lineage(move.leaf) for t in states[path].timers if t.since == self.event.name]
+        return [timing.arm(t, at=performed_at, is_paused=t.state in move.paused, calendar=calendar) for t in waiting]
 
-    def _tallies(self, choice: Choice | None, entered: tuple[StatePath, ...]) -> Mapping[EventName, Tally]:
+    def _tallies(self, choice: Choice | None, move: Move) -> Mapping[EventName, Tally]:
         """Count an accepted event where a state wants it counted; a state that is entered starts its counts again."""
-        before = self.situation.instance
-        tallies, states = before.tallies, self.definition.states
-        if choice is not None and self.kind is not Kind.STARTED and self._is_tallied(before.state, choice):
-            tally = tallies.get(self.event.name, Tally())
-            actors = tally.actors if self.event.actor.id in tally.actors else (*tally.actors, self.event.actor.id)
-            tallies = {**tallies, self.event.name: Tally(count=tally.count + 1, actors=actors)}
-        fresh = {name for path in entered for name in _tallied_by(states[path])}
-        return {name: t for name, t in tallies.items() if name not in fresh} if fresh else tallies
-
-    def _is_tallied(self, leaf: StatePath, choice: Choice) -> bool:
-        if choice.arrow.transition.quorum is not None:
-            return True
-        return any(self.event.name in self.definition.states[path].tally for path in self.definition.lineage(leaf))
+        before, name = self.situation.instance, self.event.name
+        tallies = before.tallies
+        if choice is not None and self.kind is not Kind.STARTED and name in self.world.table.tallied_in(before.state):
+            tally, actor = tallies.get(name, Tally()), self.event.actor.id
+            actors = tally.actors if actor in tally.actors else (*tally.actors, actor)
+            tallies = {**tallies, name: Tally(count=tally.count + 1, actors=actors)}
+        return {n: t for n, t in tallies.items() if n not in move.fresh} if move.fresh and tallies else tallies
 
     def _deciders(self) -> Mapping[str, tuple[ActorId, ...]]:
         deciders, permitted = self.situation.instance.deciders, self.permitted
@@ -481,16 +445,12 @@ class _Making:
         people = (self.event.actor.id,) if permitted.on_behalf_of is None else (self.event.actor.id, permitted.on_behalf_of)
         return {**deciders, stage: tuple(dict.fromkeys((*deciders.get(stage, ()), *people)))}
 
-    def _marks(self, entered: tuple[StatePath, ...], effects: tuple[Effect, ...]) -> Mapping[EventName, datetime]:
+    def _marks(self, move: Move) -> Mapping[EventName, datetime]:
         """Note a report that counts; forget one when its action was queued again or its waiting state is entered again."""
         marks = self.situation.instance.marks
-        stale = {t.since for path in entered for t in self.definition.states[path].timers} | {e.done for e in effects}
-        if marks and stale:
-            marks = {name: at for name, at in marks.items() if name not in stale}
+        if marks and move.stale:
+            marks = {name: at for name, at in marks.items() if name not in move.stale}
         return marks if self.mark is None else {**marks, self.event.name: self.mark}
-
-    def _outcome(self, leaf: StatePath) -> str | None:
-        return next((o for path in self.definition.lineage(leaf) if (o := self.definition.states[path].outcome)), None)
 
     def _payload(self) -> tuple[dict[str, Plain], dict[str, object]]:
         """Part the payload into plain values, and personal ones that no field keeps; secrets are in neither."""
@@ -508,17 +468,6 @@ class _Making:
             elif name not in self.kept:
                 aside[name] = list(value) if isinstance(value, tuple) else value
         return plain, aside
-
-
-def _tallied_by(state: State) -> frozenset[EventName]:
-    """Name the events whose counts belong to a state: its `tally`, and those of its transitions with a quorum."""
-    return state.tally | {t.event for t in state.transitions if t.quorum is not None}
-
-
-def _below(definition: Definition, path: StatePath, domain: StatePath | None) -> tuple[StatePath, ...]:
-    """Give the state and its ancestors strictly below `domain`, innermost first; all of them when there is no domain."""
-    lineage = definition.lineage(path)
-    return lineage if domain is None else lineage[: lineage.index(domain)]
 
 
 def _plain(value: object) -> Plain:

@@ -6,13 +6,13 @@ budget and the calendar alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from workflow.states import deadlines
 from workflow.states.calendar import Calendar
-from workflow.states.definition import Definition, State, StatePath, TimerType
+from workflow.states.definition import Definition, StatePath, TimerType
 from workflow.states.instance import Timer
 
 
@@ -32,34 +32,13 @@ def arm(type_: TimerType, *, at: datetime, is_paused: bool, calendar: Calendar |
     )
 
 
-def is_paused_at(definition: Definition, state: State, leaf: StatePath) -> bool:
-    """Tell whether a state's own timers stand still while the instance rests in `leaf`."""
-    return any(definition.is_within(leaf, paused) for paused in state.paused_in)
-
-
-def arm_on_entry(
-    definition: Definition, entered: Iterable[StatePath], leaf: StatePath, at: datetime, calendar: Calendar | None
-) -> list[Timer]:
-    """Arm the timers of entered states that run from the entry; those with `since` wait for their report."""
-    armed = []
-    for path in entered:
-        state = definition.states[path]
-        if state.timers:
-            is_paused = is_paused_at(definition, state, leaf)
-            armed += [arm(t, at=at, is_paused=is_paused, calendar=calendar) for t in state.timers if t.since is None]
-    return armed
-
-
 def pause_or_resume(
-    definition: Definition, kept: Iterable[Timer], *, after: StatePath, at: datetime, calendar: Calendar | None
+    definition: Definition, kept: Iterable[Timer], *, paused: Collection[StatePath], at: datetime, calendar: Calendar | None
 ) -> list[tuple[Timer, Timer]]:
     """Give (before, after) of each kept timer that this move pauses or resumes."""
     moved = []
     for timer in kept:
-        state = definition.states[timer.state]
-        if not state.paused_in:
-            continue
-        was, is_ = timer.due_at is None, is_paused_at(definition, state, after)
+        was, is_ = timer.due_at is None, timer.state in paused
         if is_ and not was:
             moved.append((timer, _paused(definition, timer, at, calendar)))
         elif was and not is_:

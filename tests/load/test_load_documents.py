@@ -171,10 +171,12 @@ def test_the_error_lists_every_finding():
     places = [(finding.line, finding.column) for finding in caught.value.findings]
     assert ["invalid-value", "unknown-event", "unknown-state"] == [finding.code for finding in caught.value.findings]
     assert sorted(places) == places
-    assert "small.yaml:14:17: error[unknown-event]: There is no event 'finsh'. Did you mean 'finish'?" in caught.value.explain()
+    assert "small.yaml:15:17: error[unknown-event]: There is no event 'finsh'. Did you mean 'finish'?" in caught.value.explain()
 
 
-@pytest.mark.parametrize("data", [{}, {"definition": 3}, {"definition": "x", "states": object()}, {"a": float("nan")}, {"states": {"a": "\ud800"}}])
+@pytest.mark.parametrize(
+    "data", [{}, {"definition": 3}, {"definition": "x", "states": object()}, {"a": float("nan")}, {"states": {"a": "\ud800"}}]
+)
 def test_stored_data_that_is_no_definition_is_refused(data: dict[str, object]):
     """Data from elsewhere gives findings and nothing else."""
     with pytest.raises(DefinitionError):
@@ -224,7 +226,9 @@ def test_the_largest_definition_loads_in_seconds():
     events = "".join(f"  e{number}: {{by: [clerk]}}\n" for number in range(100))
     states = "".join(
         f"  s{number}:\n    waits_forever: Yes indeed.\n    transitions:\n"
-        + "".join(f"      - {{event: e{(number + k) % 100}, target: s{(number + k) % 499}, guard: instance.floor > {k}}}\n" for k in range(1, 5))
+        + "".join(
+            f"      - {{event: e{(number + k) % 100}, target: s{(number + k) % 499}, guard: instance.floor > {k}}}\n" for k in range(1, 5)
+        )
         for number in range(499)
     )
     head = "definition: big\nlanguage: 1\nsubject: applicant\nroles: {clerk: {}}\nfields: {floor: integer}\nstart: {event: begin}\n"
