@@ -130,3 +130,9 @@ def test_the_plain_script_runs_as_it_is_printed(database_url: str) -> None:
 def test_an_example_fits_on_two_screens(name: str) -> None:
     """An example that is longer than 120 lines teaches something else."""
     assert len((ROOT / "examples" / name).read_text(encoding="utf-8").splitlines()) < 120
+
+
+def test_the_examples_type_check_strictly() -> None:
+    """A host that checks its types as strictly as we do finds no fault in the use of our public names."""
+    run = subprocess.run([sys.executable, "-m", "mypy", "--strict", "examples"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert 0 == run.returncode, run.stdout

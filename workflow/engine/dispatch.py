@@ -216,7 +216,8 @@ class Dispatch:
         role = RoleName(effect.to)
         directory = self._engine.parts.directory
         found = []
-        for holder in directory.holders(role, scope_of(definition.roles[role], instance.fields)):
+        holders = directory.holders(role, scope_of(definition.roles[role], instance.fields))
+        for holder in (h for h in holders if h != instance.subject):  # nobody is asked to decide on their own request
             known = directory.address(holder)
             found.append(
                 Recipient(actor=holder, email=known.get("email", ""), name=known.get("name", ""), language=known.get("language", "en"))

@@ -36,7 +36,7 @@ from workflow.ports import (
 )
 from workflow.states.definition import Definition, EventName, FieldName
 from workflow.states.instance import ENGINE_ACTOR, Actor, Event, InstanceId, Situation
-from workflow.states.machine import Table
+from workflow.states.machine import NOT_JUDGED, Table
 from workflow.states.step import World, decide, permit, recalendar, settle
 from workflow.states.verdict import Accepted, Answer, Facts, Kind, Permitted, Refused, Step
 
@@ -267,7 +267,7 @@ def with_check_reasons(refused: Refused, checked: Mapping[str, CheckResult]) -> 
     found = tuple(dict.fromkeys(reason for result in checked.values() for reason in result.reasons))
     if not found:
         return refused
-    kept = tuple(r for r in refused.reasons if r.code != "guard_false" or "facts." not in r.message)
+    kept = tuple(r for r in refused.reasons if r.private != NOT_JUDGED and (r.code != "guard_false" or "facts." not in r.message))
     return replace(refused, reasons=(*kept, *found))
 
 

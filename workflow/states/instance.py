@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import NewType
 
 from workflow.states.definition import Digest, EventName, FieldName, RoleName, StatePath, TimerKey
@@ -176,6 +177,8 @@ class Event:
     occurred_at: datetime | None = None
 
     @staticmethod
-    def of(name: str, actor: Actor, /, *, key: str | None = None, **payload: object) -> Event:
-        """Make an event from keyword arguments as payload."""
-        return Event(name=EventName(name), actor=actor, payload=payload, key=key)
+    def of(
+        name: str, actor: Actor, values: Mapping[str, object] = MappingProxyType({}), /, *, key: str | None = None, **more: object
+    ) -> Event:
+        """Make an event; the payload is given as a mapping, as keyword arguments, or both."""
+        return Event(name=EventName(name), actor=actor, payload={**values, **more}, key=key)

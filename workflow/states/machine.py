@@ -28,6 +28,10 @@ from workflow.states.moves import Move, move_of, tallied_by
 from workflow.states.view import View
 
 
+NOT_JUDGED = "not_judged"
+"""Private code of a guard that reads a check which was not run; the check that failed before it gives the reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
     """A rule with its compiled guard; `checks` are the checks whose facts it reads, `is_open` tells that it needs facts or payload."""
@@ -59,7 +63,8 @@ class Arrow:
         try:
             return [] if compiled.guard.holds(view.look_up) else [_reason(compiled.rule)]
         except GuardFault as fault:
-            return [_reason(compiled.rule, private=f"guard_error: {fault}"[:200])]
+            is_unjudged = any(leaf.startswith("facts.") and leaf[6:] not in view.facts for leaf in compiled.guard.reads)
+            return [_reason(compiled.rule, private=NOT_JUDGED if is_unjudged else f"guard_error: {fault}"[:200])]
 
     def is_reached(self, view: View, actor: str) -> bool:
         """Tell whether the present event completes the quorum (always, when there is none)."""
