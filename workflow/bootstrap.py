@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,9 +25,9 @@ from workflow.checks import SPECS as CHECK_SPECS
 from workflow.checks import BuiltinChecks, HashCost, KeyVault, open_text_challenge, push_text
 from workflow.engine import AsyncEngine, Dispatch, Engine, FloodLimit, Parts, Readers, Shelf
 from workflow.engine.directory import FixedDirectory
-from workflow.errors import NotFoundError, SettingsError
+from workflow.errors import NotFoundError, SettingsError, StoreError
 from workflow.load import calendar_from_data, catalogue_from_data, load, load_data, read_calendar, read_catalogue
-from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed
+from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed, TreeStore
 from workflow.settings import MasterKey, Settings
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
@@ -253,6 +254,30 @@ def upgrade_sql(settings: Settings) -> str:
     return workflow_store.upgrade_sql(
         settings.database_url.partition(":")[0].partition("+")[0], prefix=settings.prefix, schema=settings.schema
     )
+
+
+# The tree
+
+
+def tree_of(engine: Engine) -> TreeStore:
+    """Give the tree over the history of an engine with a store of its own.
+
+    Raises:
+        StoreError: the engine is inside a host's transaction, which cannot show the whole store at one moment.
+    """
+    if isinstance(engine.store, workflow_store.OwnStore):
+        return engine.store
+    raise StoreError("The history of a whole store is sequenced and verified on a connection of our own: open the engine by URL.")
+
+
+@contextmanager
+def open_tree(settings: Settings) -> Iterator[TreeStore]:
+    """Open the history of a database without an engine: an auditor needs no key for it."""
+    store = workflow_store.connect(settings.database_url, prefix=settings.prefix, schema=settings.schema)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 # Effects

@@ -5,11 +5,11 @@ Promises: Protocols and the values that pass through them, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from workflow.audit.entry import EntryRow
 from workflow.errors import Reason
@@ -179,6 +179,10 @@ class Vault(Protocol):
         """Decrypt a personal value."""
         ...
 
+    def forget(self, subject_key: bytes | None = None, /) -> None:
+        """Drop an unwrapped subject key from memory (all of them for None); an erasure calls it after its commit."""
+        ...
+
     def blind(self, purpose: str, *parts: str) -> str:
         """Give a keyed digest (hex) over the length-prefixed parts: blind indexes, idempotency contents."""
         ...
@@ -342,6 +346,10 @@ class Change:
     delegations_added: tuple[Delegation, ...] = ()
     delegations_ended: tuple[tuple[str, datetime], ...] = ()
     documents: tuple[Document, ...] = ()
+    erased: Literal["instance", "subject"] | None = None
+    """What is destroyed beside the entry that says so. ``instance``: its sealed values with their salts, its blind indexes and
+    stored answers, what its messages met, and notices that were not sent. ``subject``: all that, the subject's key and
+    credentials, whatever else is sealed for the subject, and the reasons of the subject's delegations."""
 
 
 class UnitOfWork(Protocol):
@@ -438,6 +446,15 @@ class Reads(Protocol):
         ...
 
 
+@runtime_checkable
+class Compacting(Protocol):
+    """A store that can give back the room of what was deleted, so that no byte of it stays in its files."""
+
+    def compact(self) -> None:
+        """Rewrite what is kept. Slow on a large store, and not possible inside a transaction."""
+        ...
+
+
 class Store(Protocol):
     """A database, or a host's connection to one."""
 
@@ -447,6 +464,127 @@ class Store(Protocol):
 
     def reads(self) -> AbstractContextManager[Reads]:
         """Open a reader."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Entries that are not yet in the tree: how many, and `recorded_at` of the oldest one."""
+
+    count: int
+    oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCheckpoint:
+    """A checkpoint as the store keeps it: its number from 1, the signed note, and when it was made."""
+
+    number: int
+    size: int
+    note: str
+    recorded_at: datetime
+
+
+class SequencedEntry(NamedTuple):
+    """An entry with its place in the tree. A tuple and no dataclass: verifying a store makes one for each entry there is."""
+
+    row: EntryRow
+    position: int | None
+    leaf_hash: bytes | None
+    """Of the leaf that names this entry; None, like `position`, when there is none."""
+    is_waiting: bool
+    """It is still to be sequenced."""
+
+
+class Leaf(NamedTuple):
+    """A leaf of the tree: which entry it stands for, and that entry's hash."""
+
+    position: int
+    instance_id: InstanceId
+    sequence: int
+    leaf_hash: bytes
+
+
+class Snapshot(Protocol):
+    """The whole store at one moment, for whoever verifies or exports it: all calls see the same rows, however long it takes.
+
+    Iterators read page by page, in memory that does not grow with the store. Ids are ordered by code point.
+    """
+
+    def entry_count(self) -> int:
+        """Count all entries."""
+        ...
+
+    def entries(self) -> Iterator[SequencedEntry]:
+        """Give every entry by instance and sequence, the system's own chain included."""
+        ...
+
+    def situations(self) -> Iterator[Situation]:
+        """Give every instance with its timers by id, the system's own included."""
+        ...
+
+    def messages(self) -> Iterator[Message]:
+        """Give the whole outbox by instance, then in the order of queueing."""
+        ...
+
+    def leaf_count(self) -> int:
+        """Give the size of the tree."""
+        ...
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Give every leaf by position."""
+        ...
+
+    def leaf_of(self, instance_id: InstanceId, sequence: int) -> Leaf | None:
+        """Give the leaf of an entry, None when it is not yet in the tree."""
+        ...
+
+    def leaves_without_entry(self, *, limit: int) -> Sequence[Leaf]:
+        """Give leaves whose entry is not there, by position."""
+        ...
+
+    def waiting_without_entry(self, *, limit: int) -> Sequence[tuple[InstanceId, int]]:
+        """Name entries that wait to be sequenced but are not there."""
+        ...
+
+    def tile(self, level: int, number: int) -> bytes | None:
+        """Give the hashes of a tile, None when there is none."""
+        ...
+
+    def checkpoints(self) -> Sequence[KeptCheckpoint]:
+        """Give every checkpoint that was kept, oldest first."""
+        ...
+
+    def documents(self) -> Iterator[Document]:
+        """Give every published document."""
+        ...
+
+
+class Sequencing(Protocol):
+    """Takes entries into the tree, one process at a time."""
+
+    def run(self, limit: int = 1000) -> int:
+        """Take at most `limit` waiting entries into the tree, in one transaction; gives how many were taken."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """Say what is not yet in the tree."""
+        ...
+
+    def keep(self, note: str, *, size: int, recorded_at: datetime) -> None:
+        """Keep a signed checkpoint."""
+        ...
+
+
+class TreeStore(Protocol):
+    """A store of our own that keeps the tree."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Open a reader that sees one moment."""
+        ...
+
+    def sequencer(self) -> Sequencing:
+        """Give what takes entries into the tree."""
         ...
 
 

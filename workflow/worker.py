@@ -170,13 +170,12 @@ class Worker:
         self._dispatch = dispatch
         self._pace = pace or Pace()
         self._clocks = clocks or ClockWatch(engine=engine)
-        steady = self._clocks.steady
-        self._steady = steady
-        self._aside = _Aside(steady)
-        self._store_alarm = _Alarm("The worker waits", steady)
-        self._clock_alarm = _Alarm("The sweep stands still", steady, longest_seconds=5.0)
+        self._steady = self._clocks.steady
+        self._aside = _Aside(self._steady)
+        self._store_alarm = _Alarm("The worker waits", self._steady)
+        self._clock_alarm = _Alarm("The sweep stands still", self._steady, longest_seconds=5.0)
         self._kind_alarms: dict[str, _Alarm] = {}
-        self._forgot_at = steady()
+        self._forgot_at = self._steady()
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._held: dict[str, Message] = {}

@@ -23,6 +23,8 @@ UNIQUE_VIOLATION = "23505"
 INVALID_TEXT = "22P02"
 TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
 NOT_THERE = frozenset({"42P01", "42703", "3F000", "42704"})
+# SQLite "Result and Error Codes": constraints that no faster writer explains, so trying again is no use.
+BROKEN_RULES = frozenset({f"SQLITE_CONSTRAINT_{kind}" for kind in ("TRIGGER", "CHECK", "NOTNULL", "FOREIGNKEY")})
 
 
 class LostConnectionError(StoreError):
@@ -32,7 +34,7 @@ class LostConnectionError(StoreError):
 def from_sqlite(error: BaseException, *, is_joined: bool) -> WorkflowError:
     """Say what an error of SQLite's driver means."""
     text = str(error)
-    if isinstance(error, sqlite3.IntegrityError):
+    if isinstance(error, sqlite3.IntegrityError) and not _is_broken_rule(error):
         return moved("row")
     if "locked" in text or "busy" in text:
         if is_joined:
@@ -43,6 +45,11 @@ def from_sqlite(error: BaseException, *, is_joined: bool) -> WorkflowError:
     if "no such table" in text or "no such column" in text:
         return StoreError(UPGRADE)
     return StoreError(f"SQLite cannot do it: {text}.")
+
+
+def _is_broken_rule(error: sqlite3.IntegrityError) -> bool:
+    """Tell a rule of the database that refuses the row itself; our own trigger refuses an entry that somebody else wrote first."""
+    return error.sqlite_errorname in BROKEN_RULES and "append-only" not in str(error)
 
 
 def from_postgres(error: BaseException) -> WorkflowError:

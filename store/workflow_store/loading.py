@@ -40,7 +40,10 @@ PERSONAL = (
     "AND s.sequence = (SELECT max(n.sequence) FROM {sealed_values} n WHERE n.instance_id = s.instance_id AND n.slot = s.slot) "
     "ORDER BY s.sequence, s.slot"
 )
-HOLDER = "SELECT u.instance_id FROM {unique_values} u WHERE u.definition = :definition::text AND u.field = :field::text AND u.blind = :blind::text"
+HOLDER = (
+    "SELECT u.instance_id FROM {unique_values} u "
+    "WHERE u.definition = :definition::text AND u.field = :field::text AND u.blind = :blind::text"
+)
 BY_DIGEST = f"SELECT {DOCUMENT} FROM {{documents}} d WHERE d.digest = :digest::text ORDER BY d.position DESC LIMIT 1"
 NEWEST = f"SELECT {DOCUMENT} FROM {{documents}} d WHERE d.kind = :kind::text AND d.name = :name::text ORDER BY d.position DESC LIMIT 1"
 

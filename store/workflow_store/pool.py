@@ -6,9 +6,9 @@ connection, with its URL, its options and its events.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from workflow.errors import StoreError
@@ -34,12 +34,17 @@ class Pool(Generic[R]):
         """Take what opens a connection."""
         self._make = make
         self._idle: deque[R] = deque()
-        self._free = threading.BoundedSemaphore(size)
+        # One permit per connection. SimpleQueue is C; a semaphore of Python costs as much as a small read.
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(size):
+            self._permits.put(None)
 
     def take(self) -> R:
         """Lend a connection, the one used last first; waits when all are lent."""
-        if not self._free.acquire(timeout=WAIT_SECONDS):
-            raise StoreError("All connections to the database are in use: raise `pool_size`, or hold fewer units at once.")
+        try:
+            self._permits.get(timeout=WAIT_SECONDS)
+        except Empty as error:
+            raise StoreError("All connections to the database are in use: raise `pool_size`, or hold fewer units at once.") from error
         try:
             return self._idle.pop()
         except IndexError:
@@ -47,17 +52,17 @@ class Pool(Generic[R]):
         try:
             return self._make()
         except BaseException:
-            self._free.release()
+            self._permits.put(None)
             raise
 
     def give(self, one: R) -> None:
         """Take a connection back."""
         self._idle.append(one)
-        self._free.release()
+        self._permits.put(None)
 
     def drop(self, one: R) -> None:
         """Close a connection that cannot be used again, and those that lie idle: they are likely lost too."""
-        self._free.release()
+        self._permits.put(None)
         one.close()
         self.close()
 

@@ -7,8 +7,8 @@ no BEGIN and no COMMIT travels. A transaction exists only while a unit holds the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, cast
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, LiteralString, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -46,9 +46,9 @@ class PsycopgRunner:
         cursor.execute(statement.text, statement.bind(values), prepare=True, binary=True)
         return cursor.fetchall()
 
-    def begin(self) -> None:
+    def begin(self, how: LiteralString = "BEGIN") -> None:
         """Begin a transaction."""
-        self._cursor.execute("BEGIN")
+        self._cursor.execute(how)
 
     def commit(self) -> None:
         """Make it durable."""
@@ -101,11 +101,11 @@ class PostgresDatabase:
         return found
 
     @contextmanager
-    def transaction(self) -> Iterator[PsycopgRunner]:
+    def transaction(self, how: LiteralString = "BEGIN") -> Iterator[PsycopgRunner]:
         """Lend a connection inside a transaction; what is not committed by then is rolled back at the end."""
         run = self._pool.take()
         try:
-            run.begin()
+            run.begin(how)
             try:
                 yield run
             finally:
@@ -120,6 +120,10 @@ class PostgresDatabase:
             raise
         else:
             self._pool.give(run)
+
+    def moment(self) -> AbstractContextManager[PsycopgRunner]:
+        """Lend a connection that sees one moment of the database; writers go on meanwhile."""
+        return self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def _fault_of(self, run: PsycopgRunner, error: psycopg.Error) -> WorkflowError:
         """Give our error, and the connection back if it can be used again."""

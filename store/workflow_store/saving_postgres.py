@@ -3,9 +3,9 @@
 Promises: every arm depends on the compare-and-set of the instance, so that a lost race writes nothing; a part that is not as
 it was read (a credential, a fencing token) makes the statement fail, so that nothing of it stays.
 
-A single entry, timer or message, which is the usual thing, comes in as plain values. Several rows come in as JSON, one value per
-arm, so that the text of the statement does not depend on their number. Sub-statements see the tables as they were before, and may not touch a row twice:
-therefore what stays is upserted and only the rest deleted.
+A single entry, timer or message, which is the usual thing, comes in as plain values. Several rows come in as JSON, one
+value per arm, so that the text of the statement does not depend on their number. Sub-statements see the tables as they
+were before, and may not touch a row twice: therefore what stays is upserted and only the rest deleted.
 """
 
 # ruff: noqa: S608  # statements are put together from templates of ours; what comes from data is always bound
@@ -21,6 +21,7 @@ from workflow.ports import Change, Message
 from workflow.states.instance import Instance, Timer
 from workflow_store import mapping
 from workflow_store.changes import credential_changes, moved, removed_timers, unique_changes
+from workflow_store.erasing import ARMS_OF_INSTANCE, ARMS_OF_SUBJECT
 from workflow_store.statements import Reader, Statement
 
 Values = dict[str, Any]
@@ -39,11 +40,15 @@ KNOWN = (
 )
 
 ARMS = {
+    **ARMS_OF_INSTANCE,
+    **ARMS_OF_SUBJECT,
     "entries": (
-        "did_entries AS (INSERT INTO {entries} (instance_id, sequence, kind, event, actor, on_behalf_of, from_state, to_state, occurred_at, "
+        "did_entries AS (INSERT INTO {entries} (instance_id, sequence, kind, event, actor, on_behalf_of, from_state, "
+        "to_state, occurred_at, "
         "recorded_at, canonical, entry_hash) SELECT h.id, r.sequence, r.kind, r.event, r.actor, r.on_behalf_of, r.from_state, r.to_state, "
         "r.occurred_at, r.recorded_at, decode(r.canonical, 'hex'), decode(r.entry_hash, 'hex') "
-        "FROM did_head h, json_to_recordset(:entries::text::json) AS r(sequence bigint, kind text, event text, actor text, on_behalf_of text, "
+        "FROM did_head h, json_to_recordset(:entries::text::json) AS r(sequence bigint, kind text, event text, actor "
+        "text, on_behalf_of text, "
         "from_state text, to_state text, occurred_at timestamptz, recorded_at timestamptz, canonical text, entry_hash text) "
         "RETURNING instance_id, sequence), "
         "did_unsequenced AS (INSERT INTO {unsequenced} (instance_id, sequence) SELECT instance_id, sequence FROM did_entries)"
@@ -85,7 +90,8 @@ ARMS = {
         "WHERE t.instance_id = h.id AND t.key = r.key)"
     ),
     "settled": (
-        "did_settled AS (UPDATE {outbox} o SET state = r.value->>2, due_at = NULL FROM did_head h, (SELECT :settled::text::json AS value) r "
+        "did_settled AS (UPDATE {outbox} o SET state = r.value->>2, due_at = NULL FROM did_head h, (SELECT "
+        ":settled::text::json AS value) r "
         "WHERE o.id = r.value->>0 AND o.token = (r.value->>1)::bigint AND o.state = 'leased' RETURNING 1)"
     ),
     "superseded": (
@@ -99,7 +105,8 @@ ARMS = {
         "r.queued_at, r.available_at, CASE r.state WHEN 'queued' THEN r.available_at WHEN 'leased' THEN r.leased_until END, r.attempts, "
         "r.token, r.last_error, json_strip_nulls(r.effect)::text "
         "FROM did_head h, json_to_recordset(:messages::text::json) AS r(id text, instance_id text, sequence bigint, effect json, "
-        "queued_at timestamptz, available_at timestamptz, attempts int, token bigint, leased_until timestamptz, state text, last_error text))"
+        "queued_at timestamptz, available_at timestamptz, attempts int, token bigint, leased_until timestamptz, state "
+        "text, last_error text))"
     ),
     "credentials_new": (
         "did_credentials_new AS (INSERT INTO {credentials} (subject, kind, name, version, sealed, is_active, failure_count, last_step, "
@@ -128,13 +135,15 @@ ARMS = {
     "sealed": (
         "did_sealed AS (INSERT INTO {sealed_values} (subject, instance_id, sequence, slot, sealed) "
         "SELECT r.subject, r.instance_id, r.sequence, r.slot, decode(r.sealed, 'hex') "
-        "FROM did_head h, json_to_recordset(:sealed::text::json) AS r(subject text, instance_id text, sequence bigint, slot text, sealed text))"
+        "FROM did_head h, json_to_recordset(:sealed::text::json) AS r(subject text, instance_id text, sequence bigint, "
+        "slot text, sealed text))"
     ),
     "work": (
         "did_work AS (INSERT INTO {work} AS w (instance_id, event, role, scope, due_at) "
         "SELECT h.id, r.event, r.role, coalesce(r.scope, ''), coalesce(r.due_at, '9999-12-31T23:59:59.999999Z'::timestamptz) "
         "FROM did_head h, json_to_recordset(:work::text::json) AS r(event text, role text, scope text, due_at timestamptz) "
-        "ON CONFLICT (instance_id, event, role, scope) DO UPDATE SET due_at = excluded.due_at WHERE w.due_at IS DISTINCT FROM excluded.due_at)"
+        "ON CONFLICT (instance_id, event, role, scope) DO UPDATE SET due_at = excluded.due_at WHERE w.due_at IS "
+        "DISTINCT FROM excluded.due_at)"
     ),
     "work_gone": (
         "did_work_gone AS (DELETE FROM {work} w USING did_head h WHERE w.instance_id = h.id AND NOT EXISTS (SELECT 1 "
@@ -173,7 +182,8 @@ ARMS = {
         "FROM did_head h, json_array_elements(:delegations_ended::text::json) r(value) WHERE d.id = r.value->>0)"
     ),
     "documents": (
-        "did_publications AS (INSERT INTO {publications} AS p (id, count) SELECT 1, json_array_length(:documents::text::json) FROM did_head "
+        "did_publications AS (INSERT INTO {publications} AS p (id, count) SELECT 1, "
+        "json_array_length(:documents::text::json) FROM did_head "
         "ON CONFLICT (id) DO UPDATE SET count = p.count + excluded.count RETURNING count), "
         "did_documents AS (INSERT INTO {documents} (kind, name, digest, text_digest, content, text, position) "
         "SELECT r.kind, r.name, r.digest, r.text_digest, decode(r.content, 'hex'), decode(r.text, 'hex'), p.count + r.place "
@@ -216,13 +226,17 @@ def values_of(change: Change) -> tuple[tuple[str, ...], Values]:
         arms.append(name)
         made[name] = mapping.to_json(rows)
 
-    _usual(change, arm, arms, made)
+    _rows_of(change, arm, arms, made)
+    _usual(change, arm, arms)
     if change.credentials or change.sealed or change.subject_key is not None:
         _people(change, arm)
     if change.unique_added or change.unique_removed:
         _unique(change, arm)
     if change.delegations_added or change.delegations_ended or change.documents:
         _published(change, arm)
+    if change.erased is not None:
+        arms += ARMS_OF_INSTANCE if change.erased == "instance" else (*ARMS_OF_INSTANCE, *ARMS_OF_SUBJECT)
+        made["erased_subject"] = change.instance.subject if change.erased == "subject" else None
     return tuple(arms), made
 
 
@@ -253,7 +267,7 @@ def _instance(one: Instance) -> Values:
     }
 
 
-def _usual(change: Change, arm: Arm, arms: list[str], made: Values) -> None:
+def _rows_of(change: Change, arm: Arm, arms: list[str], made: Values) -> None:
     if len(change.entries) == 1:
         arms.append("entry")
         _entry(change.entries[0], made)
@@ -264,17 +278,20 @@ def _usual(change: Change, arm: Arm, arms: list[str], made: Values) -> None:
         _timer(change.timers_set[0], made)
     elif change.timers_set:
         arm("timers", change.timers_set)
+    if len(change.messages) == 1 and change.messages[0].state == "queued" and not change.messages[0].attempts:
+        arms.append("message")
+        _message(change.messages[0], made)
+    elif change.messages:
+        arm("messages", change.messages)
+
+
+def _usual(change: Change, arm: Arm, arms: list[str]) -> None:
     if change.timers_removed and (removed := removed_timers(change)):
         arm("timers_removed", removed)
     if change.settled is not None:
         arm("settled", change.settled)
     if change.superseded:
         arm("superseded", change.superseded)
-    if len(change.messages) == 1 and change.messages[0].state == "queued" and not change.messages[0].attempts:
-        arms.append("message")
-        _message(change.messages[0], made)
-    elif change.messages:
-        arm("messages", change.messages)
     if change.work is not None:
         _work(change, arm, arms)
     if change.answer is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from workflow.ports import Change, Credential, Message
 from workflow_store import mapping
 from workflow_store.changes import credential_changes, moved, removed_timers, unique_changes
+from workflow_store.erasing import DELETES_OF_INSTANCE, DELETES_OF_SUBJECT
 from workflow_store.statements import Book, Runner
 from workflow_store.tables import NEVER, micros
 
@@ -279,6 +280,15 @@ def _documents(run: Runner, book: Book, change: Change) -> None:
     run.change_many(book[DOCUMENTS], rows)
 
 
+def _erased(run: Runner, book: Book, change: Change) -> None:
+    if change.erased is None:
+        return
+    for template in DELETES_OF_INSTANCE:
+        run.change_many(book[template], [(change.instance.id,)])
+    for template in DELETES_OF_SUBJECT if change.erased == "subject" else ():
+        run.change_many(book[template], [(change.instance.subject,)])
+
+
 _PARTS: Sequence[Callable[[Runner, Book, Change], None]] = (
     _entries,
     _timers,
@@ -290,4 +300,5 @@ _PARTS: Sequence[Callable[[Runner, Book, Change], None]] = (
     _unique,
     _delegations,
     _documents,
+    _erased,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -45,9 +45,9 @@ class SqliteRunner:
         """Run a statement that gives none."""
         return self._raw.execute(statement.text, statement.bind(values)).rowcount
 
-    def begin(self) -> None:
-        """Begin a write transaction."""
-        self._raw.execute("BEGIN IMMEDIATE")
+    def begin(self, how: str = "BEGIN IMMEDIATE") -> None:
+        """Begin a transaction, a write transaction unless said otherwise."""
+        self._raw.execute(how)
 
     def commit(self) -> None:
         """Make it durable."""
@@ -81,15 +81,17 @@ class SqliteDatabase:
         # Writers of one process queue here: SQLite's own waiting sleeps ever longer and is not fair.
         self._door = threading.RLock()
         self._pool: Pool[SqliteRunner] = Pool(self._open, size=pool_size)
+        self._memory = self.engine.raw_connection() if self.is_memory else None
 
     def _open(self) -> SqliteRunner:
+        if self._memory is not None:
+            return SqliteRunner(cast("sqlite3.Connection", self._memory.driver_connection))
         try:
             opened = self.engine.raw_connection()
         except (sa.exc.DBAPIError, sqlite3.Error) as error:
             raise StoreError(f"SQLite cannot open the file: {getattr(error, 'orig', error)}.") from error
         raw = cast("sqlite3.Connection", opened.driver_connection)
-        if not self.is_memory:
-            opened.detach()
+        opened.detach()
         return SqliteRunner(raw)
 
     def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
@@ -110,6 +112,16 @@ class SqliteDatabase:
         """Lend a connection inside a write transaction; what is not committed by then is rolled back at the end."""
         with self._through_door(), self._lent() as run:
             run.begin()
+            try:
+                yield run
+            finally:
+                run.roll_back()
+
+    @contextmanager
+    def moment(self) -> Iterator[SqliteRunner]:
+        """Lend a connection that sees one moment of the file; writers go on meanwhile, unless the database is in memory."""
+        with self._through_door() if self.is_memory else nullcontext(), self._lent() as run:
+            run.begin("BEGIN")
             try:
                 yield run
             finally:
@@ -143,6 +155,8 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
+        if self._memory is not None:
+            self._memory.close()
         self.engine.dispose()
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from workflow.errors import StoreError
-from workflow.ports import Reads, UnitOfWork
+from workflow.ports import Reads, Snapshot, UnitOfWork
 from workflow_store.joined import Host, JoinedUnit
 from workflow_store.reads import StoreReads
+from workflow_store.sequencer import Sequencer
+from workflow_store.snapshot import snapshot
 from workflow_store.sqlite import SqliteDatabase
 from workflow_store.tables import Tables, build
 from workflow_store.upgrading import is_current_connection, upgrade_connection, upgrade_engine
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from workflow_store.postgres import PostgresDatabase
 
 POOL_SIZE = 16
+ERASABLE = ("sealed_values", "subject_keys", "credentials", "unique_values", "answers", "outbox", "delegations")
+"""Tables from which an erasure deletes, or in which it overwrites."""
 
 
 class OwnStore:
@@ -46,6 +50,16 @@ class OwnStore:
         """Open a reader; each of its calls is a transaction of its own."""
         yield StoreReads(lambda: self._database.book, self._database.rows)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Open a reader that sees the whole store at one moment."""
+        with snapshot(self._database) as taken:
+            yield taken
+
+    def sequencer(self) -> Sequencer:
+        """Give what takes entries into the tree."""
+        return Sequencer(self._database)
+
     @property
     def engine(self) -> sa.Engine:
         """SQLAlchemy's engine underneath, for what is not in the ports (exports, an administrator's own queries)."""
@@ -61,6 +75,17 @@ class OwnStore:
         tables = self._database.book.tables
         with self.engine.connect() as connection:
             return is_current_connection(connection, prefix=tables.prefix, schema=tables.schema)
+
+    def compact(self) -> None:
+        """Give back the room of what was deleted, so that no byte of it stays in the files of the database."""
+        tables = self._database.book.tables.names()
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                return
+            for name in ERASABLE:
+                connection.exec_driver_sql(f"VACUUM {tables[name]}")
 
     def close(self) -> None:
         """Close every connection."""
@@ -94,7 +119,7 @@ def connect(
         url: ``sqlite:///file.db``, ``sqlite://`` (in memory, made at once), ``postgresql://...``.
         prefix: in front of every table's name.
         schema: PostgreSQL schema of the tables; the connection's own when None.
-        pool_size: connections kept; as many again are opened when all are in use.
+        pool_size: connections at most; whoever wants one more waits.
         busy_seconds: how long a writer waits for another writer of the same SQLite file.
 
     Raises:

@@ -24,6 +24,8 @@ from workflow.errors import StoreError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+APPEND_ONLY = {"entries": ("instance_id", "sequence"), "leaves": ("position",), "checkpoints": ("number",)}
+"""Tables whose rows the database itself refuses to change, with their primary keys."""
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,30}\Z")
 
 
@@ -58,6 +60,9 @@ class Tables:
     instances: sa.Table
     entries: sa.Table
     unsequenced: sa.Table
+    leaves: sa.Table
+    tiles: sa.Table
+    checkpoints: sa.Table
     timers: sa.Table
     outbox: sa.Table
     work: sa.Table
@@ -96,12 +101,14 @@ def build(prefix: str = "workflow_", schema: str | None = None) -> Tables:
         naming_convention={"pk": "%(table_name)s_pkey", "ix": "%(table_name)s_%(column_0_N_name)s_idx"},
     )
     made: dict[str, sa.Table] = {}
-    for make in (_history, _waiting, _people, _published):
+    for make in (_history, _tree, _waiting, _people, _published):
         made |= make(metadata, prefix)
     tables = Tables(metadata=metadata, prefix=prefix, schema=schema, **made)
     for dialect in ("postgresql", "sqlite"):
-        for ddl in append_only(dialect, prefix=prefix, schema=schema):
-            sa.event.listen(tables.entries, "after_create", sa.DDL(ddl).execute_if(dialect=dialect))
+        for name, key in APPEND_ONLY.items():
+            for ddl in append_only(dialect, prefix=prefix, schema=schema, table=name, key=key):
+                statement = sa.DDL(ddl).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]  # SQLAlchemy has not typed it
+                sa.event.listen(made[name], "after_create", statement)
     return tables
 
 
@@ -152,6 +159,34 @@ def _history(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     return {"instances": instances, "entries": entries, "unsequenced": unsequenced}
 
 
+def _tree(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
+    leaves = sa.Table(
+        f"{prefix}leaves",
+        metadata,
+        _column("position", sa.BigInteger, primary=True),
+        _column("instance_id", KEY),
+        _column("sequence", sa.BigInteger),
+        _column("leaf_hash", sa.LargeBinary),
+    )
+    sa.Index(f"{prefix}leaves_entry_idx", leaves.c.instance_id, leaves.c.sequence, unique=True)
+    tiles = sa.Table(
+        f"{prefix}tiles",
+        metadata,
+        _column("level", sa.Integer, primary=True),
+        _column("number", sa.BigInteger, primary=True),
+        _column("hashes", sa.LargeBinary),  # up to 256 of 32 bytes; only the last of a level is shorter, and grows
+    )
+    checkpoints = sa.Table(
+        f"{prefix}checkpoints",
+        metadata,
+        _column("number", sa.BigInteger, primary=True),
+        _column("size", sa.BigInteger),
+        _column("note", sa.Text),
+        _column("recorded_at", INSTANT),
+    )
+    return {"leaves": leaves, "tiles": tiles, "checkpoints": checkpoints}
+
+
 def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     timers = sa.Table(
         f"{prefix}timers",
@@ -189,7 +224,9 @@ def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     )
     _waiting_index(f"{prefix}outbox_due_idx", outbox.c.due_at, outbox.c.id)
     sa.Index(f"{prefix}outbox_instance_idx", outbox.c.instance_id, outbox.c.queued_at, outbox.c.id)
-    sa.Index(f"{prefix}outbox_state_idx", outbox.c.state, outbox.c.queued_at, outbox.c.id)
+    sa.Index(f"{prefix}outbox_queued_idx", outbox.c.queued_at, outbox.c.id)
+    dead = outbox.c.state == sa.text("'dead'")
+    sa.Index(f"{prefix}outbox_dead_idx", outbox.c.queued_at, outbox.c.id, postgresql_where=dead, sqlite_where=dead)
     work = sa.Table(
         f"{prefix}work",
         metadata,
@@ -300,25 +337,27 @@ def _published(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     return {"documents": documents, "publications": publications, "unique_values": unique_values, "answers": answers}
 
 
-def append_only(dialect: str, *, prefix: str, schema: str | None) -> tuple[str, ...]:
-    """Give the statements that make the database itself refuse to change or delete an entry."""
-    entries = qualified(f"{prefix}entries", schema)
-    message = "entries are append-only"
+def append_only(
+    dialect: str, *, prefix: str, schema: str | None, table: str = "entries", key: tuple[str, ...] = ("instance_id", "sequence")
+) -> tuple[str, ...]:
+    """Give the statements that make the database itself refuse to change or delete a row of a table with this primary key."""
+    name = qualified(f"{prefix}{table}", schema)
+    message = f"{table} are append-only"
     if dialect == "sqlite":
         refuse = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
         # INSERT OR REPLACE deletes without asking the DELETE trigger unless recursive_triggers is on.
-        known = f"SELECT 1 FROM {entries} WHERE instance_id = NEW.instance_id AND sequence = NEW.sequence"
+        known = f"SELECT 1 FROM {name} WHERE {' AND '.join(f'{column} = NEW.{column}' for column in key)}"
         return (
-            f'CREATE TRIGGER "{prefix}entries_no_update" BEFORE UPDATE ON {entries} {refuse}',
-            f'CREATE TRIGGER "{prefix}entries_no_delete" BEFORE DELETE ON {entries} {refuse}',
-            f'CREATE TRIGGER "{prefix}entries_no_replace" BEFORE INSERT ON {entries} WHEN EXISTS ({known}) {refuse}',
+            f'CREATE TRIGGER "{prefix}{table}_no_update" BEFORE UPDATE ON {name} {refuse}',
+            f'CREATE TRIGGER "{prefix}{table}_no_delete" BEFORE DELETE ON {name} {refuse}',
+            f'CREATE TRIGGER "{prefix}{table}_no_replace" BEFORE INSERT ON {name} WHEN EXISTS ({known}) {refuse}',
         )
-    function = qualified(f"{prefix}entries_refuse", schema)
+    function = qualified(f"{prefix}{table}_refuse", schema)
     body = f"BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'restrict_violation'; END"
     return (
         f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
-        f'CREATE TRIGGER "{prefix}entries_no_change" BEFORE UPDATE OR DELETE ON {entries} FOR EACH ROW EXECUTE FUNCTION {function}()',
-        f'CREATE TRIGGER "{prefix}entries_no_truncate" BEFORE TRUNCATE ON {entries} FOR EACH STATEMENT EXECUTE FUNCTION {function}()',
+        f'CREATE TRIGGER "{prefix}{table}_no_change" BEFORE UPDATE OR DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION {function}()',
+        f'CREATE TRIGGER "{prefix}{table}_no_truncate" BEFORE TRUNCATE ON {name} FOR EACH STATEMENT EXECUTE FUNCTION {function}()',
     )
 
 

@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from tests.support.onboarding import HAL, NUMBER, PHONE, VISITOR, House, refusal
+from tests.support.onboarding import HAL, NUMBER, PHONE, VISITOR, refusal
 from workflow import Definition, Extensions
 from workflow.bootstrap import find_definition, known, publish
-from workflow.errors import RefusedError
 from workflow.load import load
 from workflow.testing.phone import PhoneSimulator
 
@@ -135,15 +134,9 @@ def test_text_messages_are_limited_in_number(house, anna):
     assert "too_many_requests" in anna.refused("add_phone", phone=NUMBER)
     house.wait("PT15M")
     anna.enrol_phone()
-    asked = 0
-    while asked < 6:
-        try:
-            anna.fire("ask_text_code", VISITOR, password=anna.password)
-        except RefusedError as error:
-            assert "too_many_requests" in {reason.code for reason in error.reasons}
-            break
-        asked += 1
-    assert 4 <= asked <= 5
+    for _ in range(4):
+        anna.fire("ask_text_code", VISITOR, password=anna.password)
+    assert "too_many_requests" in anna.refused("ask_text_code", VISITOR, password=anna.password)
 
 
 # Signing in
@@ -208,7 +201,6 @@ def test_qr_codes_are_not_interchangeable(house, anna):
     """The app refuses to initialise by a sign-in code and to sign in by an initialise code, and the server refuses what comes of it."""
     anna.fire("add_device", device_name="Jane's phone", pin="4711", pin_confirm="4711")
     initialise = anna.initialise_qr
-    assert "wrong_app_code" == refusal(lambda: anna.phone.scan(initialise, house.clock.now())).reasons[0].code if anna.phone._secret else True
     anna.fire("initialise_device", PHONE, **anna.phone.initialise(initialise, "4711"))
     house.drain()
     anna.fire("confirm_device", PHONE, **anna.phone.confirm(anna.newest_push))
@@ -315,13 +307,10 @@ def test_lost_phone_reset_waits_a_day_when_it_is_on(house, jane, tmp_path):
 def _switched_on(tmp_path):
     """A version of the definition with the one line that switches the reset on."""
     source = find_definition("cpms-access")
-    text = source.read_text(encoding="utf-8").replace("privacy_accepted_at: now}", "privacy_accepted_at: now, lost_phone_reset_enabled: true}")
+    text = source.read_text(encoding="utf-8").replace(
+        "privacy_accepted_at: now}", "privacy_accepted_at: now, lost_phone_reset_enabled: true}"
+    )
     changed = tmp_path / "cpms-access.yaml"
     changed.write_text(text, encoding="utf-8")
     assert isinstance(load(text, known=known(Extensions())), Definition)
     return changed
-
-
-def test_a_house_is_closed(house):
-    """The fixture gives the real engine."""
-    assert isinstance(house, House)

@@ -78,7 +78,9 @@ def test_second_registration_answers_alike_and_tells_the_owner(house, jane):
     assert 1 == len(house.engine.instances().rows)
 
 
-@pytest.mark.parametrize(("language", "subject"), [("fr", "Choisissez votre mot de passe"), ("de", "Passwort"), ("en", "Choose your password")])
+@pytest.mark.parametrize(
+    ("language", "subject"), [("fr", "Choisissez votre mot de passe"), ("de", "Passwort"), ("en", "Choose your password")]
+)
 def test_password_link_comes_in_the_chosen_language(house, language, subject):
     """French, German and English have their own texts, plain and HTML."""
     mail = house.person(language=language).registered().mail
@@ -222,7 +224,8 @@ def test_links_are_limited_in_number(house, jane):
         jane.fire("request_link", VISITOR, token=jane.token, username=jane.username)
         house.drain()
     house.wait("PT5M")
-    assert ["too_many_links"] == [c for c in jane.refused("request_link", VISITOR, token=jane.token, username=jane.username) if "link_e" not in c]
+    codes = jane.refused("request_link", VISITOR, token=jane.token, username=jane.username)
+    assert "too_many_links" == codes[0]
 
 
 @pytest.mark.parametrize("password", ["WuWWBzzJp$", "hBJhGXJwf.", "WpyqdCJfQ{"])

@@ -35,7 +35,7 @@ Hostile = Callable[..., HostileServer]
 
 def settings(port: int, **changes: object) -> MailSettings:
     given = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "no-reply@access.example", "timeout_seconds": 5.0}
-    return MailSettings(**{**given, **changes})  # type: ignore[arg-type]
+    return MailSettings(**{**given, **changes})  # type: ignore[arg-type]  # changes by name
 
 
 def performer(port: int, clock: SetClock | None = None, **changes: object) -> MailPerformer:
@@ -44,7 +44,7 @@ def performer(port: int, clock: SetClock | None = None, **changes: object) -> Ma
 
 def password_mail(**changes: object) -> Briefing:
     given = {"link": LINK, "done": "password_link_mailed", "values": {"username": "n00ccgbd"}}
-    return briefing("mail", "password_link", **{**given, **changes})  # type: ignore[arg-type]
+    return briefing("mail", "password_link", **{**given, **changes})  # type: ignore[arg-type]  # changes by name
 
 
 def failure(port: int, sent: Briefing | None = None, **changes: object) -> ActionError:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-
 import workflow_store
+
 from workflow.audit.canonical import canonical
 from workflow.bootstrap import Extensions, documents_of, known, readers
 from workflow.checks import BuiltinChecks, HashCost, KeyVault

@@ -18,7 +18,8 @@ from workflow.states.definition import EventName
 from workflow.states.instance import Actor, Event, InstanceId, Situation
 from workflow.states.known import Known
 from workflow.states.machine import Table
-from workflow.states.step import World, begin, decide, permit, settle
+from workflow.states.making import World
+from workflow.states.step import begin, decide, permit, settle
 from workflow.states.verdict import Refused, Step
 
 REPOSITORY = Path(__file__).parents[2]

@@ -78,12 +78,12 @@ def test_stored_data_gives_an_equal_definition(path: Path):
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_good_definitions_have_no_findings_and_load_quickly(path: Path):
     """What is shipped is without errors and warnings."""
-    started = time.perf_counter()
+    started = time.process_time()
     definition, findings = inspect(path, known=EVERYTHING)
 
     assert [] == [finding.render() for finding in findings]
     assert definition is not None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_without_the_text_the_canonical_data_stands_for_it():
@@ -212,13 +212,13 @@ def test_a_huge_definition_is_refused_quickly(name: str):
     if key in {"states", "events"}:
         head, _, rest = kept.partition(f"{key}:\n")
         kept = head + "".join(line for line in rest.splitlines(keepends=True) if not line.startswith("  "))
-    started = time.perf_counter()
+    started = time.process_time()
     definition, findings = inspect(kept + addition, known=KNOWN)
 
     assert definition is None
     assert code in {finding.code for finding in findings}
     assert len(findings) <= 201
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_the_largest_definition_loads_in_seconds():
@@ -233,8 +233,8 @@ def test_the_largest_definition_loads_in_seconds():
     )
     head = "definition: big\nlanguage: 1\nsubject: applicant\nroles: {clerk: {}}\nfields: {floor: integer}\nstart: {event: begin}\n"
     text = f"{head}events:\n  begin: {{by: [applicant]}}\n{events}states:\n{states}  done: {{outcome: success}}\n"
-    started = time.perf_counter()
+    started = time.process_time()
     _, findings = inspect(text, known=KNOWN)
 
     assert {"unreachable-state", "no-way-to-an-outcome"} >= {finding.code for finding in findings} - {"too-many-findings"}
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

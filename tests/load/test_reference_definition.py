@@ -21,7 +21,8 @@ from workflow.states.graph import dot, mermaid, svg
 from workflow.states.instance import Actor, Event, InstanceId, Situation
 from workflow.states.known import Known
 from workflow.states.machine import Table
-from workflow.states.step import World, begin, decide, permit, report, settle
+from workflow.states.making import World
+from workflow.states.step import begin, decide, permit, report, settle
 from workflow.states.verdict import Refused, Step
 
 REPOSITORY = Path(__file__).parents[2]

@@ -166,9 +166,9 @@ HOSTILE = {
 def test_hostile_input_gives_one_finding_within_a_second(name: str):
     """Whatever comes in as bytes, the answer is one finding, quickly, and never another exception."""
     data, code = HOSTILE[name]
-    started = time.perf_counter()
+    started = time.process_time()
     node, findings = compose_leniently(data, file="hostile")
-    elapsed = time.perf_counter() - started
+    elapsed = time.process_time() - started
 
     assert node is None
     assert [code] == [finding.code for finding in findings]

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
+import workflow_store
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import workflow_store
 from workflow.ports import Store
 from workflow.testing.store import MemoryStore
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
+import workflow_store
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
-import workflow_store
 from tests.support import rows
 from workflow.errors import ConflictError, StoreError
 from workflow.ports import Store
@@ -158,7 +158,10 @@ def test_prefix_and_schema_of_a_host_are_honoured(empty_postgres_url):
         for given in names:
             workflow_store.upgrade(connection, **given)
             assert workflow_store.is_current(connection, **given)
-            add(workflow_store.join(connection, **given), rows.first(timers_set=(rows.timer(),), work=(rows.work(),), documents=(rows.document(),)))
+            add(
+                workflow_store.join(connection, **given),
+                rows.first(timers_set=(rows.timer(),), work=(rows.work(),), documents=(rows.document(),)),
+            )
     own = workflow_store.connect(empty_postgres_url, prefix="a_", schema="app")
     add(own, rows.following())
     own.close()

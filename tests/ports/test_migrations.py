@@ -7,11 +7,12 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+import workflow_store
 from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from sqlalchemy.dialects import postgresql
 
-import workflow_store
 from tests.support import rows
 from workflow.errors import StoreError
 
@@ -24,9 +25,15 @@ def inspector_dump(connection, prefix, schema):
     tables = {name: name for name in seen.get_table_names(schema=schema) if name.startswith(prefix) and not name.endswith("version")}
     return {
         name: (
-            [(c["name"], str(c["type"]), getattr(c["type"], "collation", None), c["nullable"]) for c in seen.get_columns(name, schema=schema)],
+            [
+                (c["name"], str(c["type"]), getattr(c["type"], "collation", None), c["nullable"])
+                for c in seen.get_columns(name, schema=schema)
+            ],
             seen.get_pk_constraint(name, schema=schema)["constrained_columns"],
-            sorted((i["name"], tuple(i["column_names"]), sorted((k, str(v)) for k, v in i["dialect_options"].items())) for i in seen.get_indexes(name, schema=schema)),
+            sorted(
+                (i["name"], tuple(i["column_names"]), sorted((k, str(v)) for k, v in i["dialect_options"].items()))
+                for i in seen.get_indexes(name, schema=schema)
+            ),
         )
         for name in tables
     }
@@ -56,7 +63,12 @@ def test_migrated_tables_equal_the_metadata(empty, prefix, schema):
         schema = None
     with empty.connect() as connection:
         workflow_store.upgrade(connection, prefix=prefix, schema=schema)
-        options = {"compare_type": True, "version_table": f"{prefix}version", "version_table_schema": schema, "include_schemas": bool(schema)}
+        options = {
+            "compare_type": True,
+            "version_table": f"{prefix}version",
+            "version_table_schema": schema,
+            "include_schemas": bool(schema),
+        }
         context = MigrationContext.configure(connection, opts=options)
         metadata = workflow_store.build(prefix, schema).metadata
         assert [] == compare_metadata(context, metadata)
@@ -136,8 +148,6 @@ def test_host_can_include_our_metadata_in_its_own_migrations(empty):
         imports = {"from sqlalchemy.dialects import postgresql"}
         code = render_python_code(script.upgrade_ops, migration_context=context, imports=list(imports))
         assert "workflow_store" not in code
-        from sqlalchemy.dialects import postgresql
-
         body = "def upgrade():\n" + "\n".join(f"    {line}" for line in code.splitlines())
         names = {"op": Operations(context), "sa": sa, "postgresql": postgresql}
         exec(body, names)

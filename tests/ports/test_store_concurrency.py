@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 import sqlalchemy as sa
-
 import workflow_store
+
 from tests.support import rows
 from tests.support.postgres import plain
 from workflow.errors import ConflictError, StoreError
@@ -200,10 +200,11 @@ def test_crash_before_commit_leaves_nothing(postgres_url):
     """A unit whose connection dies while it holds the lock leaves neither lock nor rows."""
     store = workflow_store.connect(postgres_url)
     add(store, rows.first())
-    with pytest.raises(StoreError, match="lost"), store.unit() as uow:
+    with store.unit() as uow:
         uow.load(I1, lock=True)
         _end_connections(postgres_url)
-        uow.save(rows.following())
+        with pytest.raises(StoreError, match="lost"):
+            uow.save(rows.following())
     add(store, rows.following())
     assert 2 == head(store)
     store.close()
@@ -211,7 +212,9 @@ def test_crash_before_commit_leaves_nothing(postgres_url):
 
 def _end_connections(url):
     with psycopg.connect(plain(url), autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 DYING = """

@@ -116,7 +116,11 @@ def test_messages_come_back_whole_and_paged(case):
     dead = rows.message("m0", queued_at=rows.later(1), available_at=rows.later(2), state="dead")
     tie = rows.message("m3")
     plain = rows.message("m1", effect=Effect(kind="sms", name="code", serial=4, to="helpdesk"))
-    case.do(lambda store: save(store, rows.first(messages=(dead, tie, full)), rows.first("i2", messages=(replace(plain, instance_id=InstanceId("i2")),))))
+    case.do(
+        lambda store: save(
+            store, rows.first(messages=(dead, tie, full)), rows.first("i2", messages=(replace(plain, instance_id=InstanceId("i2")),))
+        )
+    )
     found, sizes = case.do(lambda store: all_pages(store, "messages", MessageQuery(limit=1)))
     assert [replace(plain, instance_id=InstanceId("i2")), full, tie, dead] == found
     assert [1, 1, 1, 1] == sizes
@@ -166,7 +170,11 @@ def test_next_due_instant_is_the_earliest_of_all(case):
             return reads.next_due_at()
 
     assert case.do(ask) is None
-    case.do(lambda store: save(store, rows.first(timers_set=(rows.timer("a", 60), rows.timer("b", None)), messages=(rows.message(state="dead"),))))
+    case.do(
+        lambda store: save(
+            store, rows.first(timers_set=(rows.timer("a", 60), rows.timer("b", None)), messages=(rows.message(state="dead"),))
+        )
+    )
     assert rows.later(60) == case.do(ask)
     case.do(lambda store: save(store, rows.following(messages=(rows.message("m2", available_at=rows.later(5)),))))
     assert rows.later(5) == case.do(ask)

@@ -212,7 +212,9 @@ def test_credential_enrolled_again_in_one_change_is_replaced(case):
 
 def test_personal_values_are_the_newest_of_each_slot(case):
     """Of several values of one slot the one written last counts."""
-    case.do(lambda store: save(store, rows.first(sealed=(rows.sealed(1), rows.sealed(1, "payload:rationale"), rows.sealed(1, "field:phone")))))
+    case.do(
+        lambda store: save(store, rows.first(sealed=(rows.sealed(1), rows.sealed(1, "payload:rationale"), rows.sealed(1, "field:phone"))))
+    )
     newer = rows.sealed(2, content=b"newer")
     case.do(lambda store: save(store, rows.following(sealed=(newer,))))
 
@@ -221,7 +223,11 @@ def test_personal_values_are_the_newest_of_each_slot(case):
             return dict(uow.personal(I1)), dict(uow.personal(InstanceId("i2")))
 
     mine, other = case.do(read)
-    assert {"field:email": newer, "field:phone": rows.sealed(1, "field:phone"), "payload:rationale": rows.sealed(1, "payload:rationale")} == mine
+    assert {
+        "field:email": newer,
+        "field:phone": rows.sealed(1, "field:phone"),
+        "payload:rationale": rows.sealed(1, "payload:rationale"),
+    } == mine
     assert ["field:phone", "payload:rationale", "field:email"] == list(mine)
     assert {} == other
 
@@ -311,7 +317,12 @@ def test_documents_are_found_by_digest_and_by_name(case):
 
     def read(store):
         with store.unit() as uow:
-            return uow.document(one.digest), uow.document(Digest("0" * 64)), uow.newest("definition", "cpms-access"), uow.newest("calendar", "x")
+            return (
+                uow.document(one.digest),
+                uow.document(Digest("0" * 64)),
+                uow.newest("definition", "cpms-access"),
+                uow.newest("calendar", "x"),
+            )
 
     assert (one, None, two, None) == case.do(read)
     assert 3 == case.do(lambda store: load(store, None, subject=S1)).publications
@@ -340,7 +351,11 @@ def test_newer_link_supersedes_queued_older_ones(case):
         rows.message("other_purpose", effect=rows.linked(1, "device")),
         rows.message("plain"),
     )
-    case.do(lambda store: save(store, rows.first(messages=messages), rows.first("i2", messages=(rows.message("theirs", "i2", effect=rows.linked(1)),))))
+    case.do(
+        lambda store: save(
+            store, rows.first(messages=messages), rows.first("i2", messages=(rows.message("theirs", "i2", effect=rows.linked(1)),))
+        )
+    )
     new = rows.message("new", effect=rows.linked(2))
     case.do(lambda store: save(store, rows.following(messages=(new,), superseded=(("password", 2),))))
 

@@ -205,7 +205,7 @@ def test_09_nothing_replayable_leaves_a_check(caplog):
         "code": "QQ7-QQ7-QQ7",
         "token": token(),
     }
-    params = {"link": LINK, "role_holders": {"role": "x"}, "remove_factor": {"factors": ("totp",)}}
+    params = {"link": LINK, "role_holders": {"role": "x"}, "remove_factor": {"factors": ("totp",)}, "matches_field": {"field": "username"}}
     for use in SPECS:
         result = at.judge(use, {**typed, "method": "app_pin"}, **params.get(use, {}))
         told = repr((result.facts, result.reasons)) + caplog.text
@@ -262,10 +262,10 @@ def test_14_length_in_code_points_after_nfc_and_nothing_cut():
 def test_14_too_long_is_refused_before_any_work():
     """A megabyte is refused at once, new or tried."""
     at = Desk(cost=HashCost())
-    began = time.perf_counter()
+    began = time.process_time()
     assert codes_of(at.judge("password_profile", {"password": "x" * 1_000_000})) == ["too_long"]
     assert not at.judge("password", {"password": "x" * 1_000_000}).facts["ok"]
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("password", ["N00CCGBD tractor sings", "my n00ccgbd tractor sings", "x" + "\uff4e" + "00ccgbd tractor Xy1"])
@@ -300,9 +300,9 @@ def test_16_unknown_and_locked_cost_the_same_work():
     for desk in (known, locked, Desk(cost=cost)):
         runs = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             desk.judge("password", {"password": "wrong"})
-            runs.append(time.perf_counter() - began)
+            runs.append(time.process_time() - began)
         times.append(min(runs))
     assert max(times) < 3 * min(times)
 

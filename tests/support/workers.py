@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.support.commands import program_environment
 from workflow import bootstrap
 from workflow.actions.mail import MailSettings
 from workflow.actions.render import Site
@@ -104,15 +104,14 @@ def performing(engine: Engine, performer: Callable[[Briefing], Performed], *, le
 @contextmanager
 def worker_process(url: str, smtp_port: int, *, lease_seconds: int = 1) -> Iterator[subprocess.Popen[str]]:
     """Run ``workflow worker`` as a process of its own; it is killed at the end if it still runs."""
-    environ = {
-        **os.environ,
-        "WORKFLOW_ENVIRONMENT": "development",
-        "WORKFLOW_DATABASE_URL": url,
-        "WORKFLOW_SMTP_HOST": "127.0.0.1",
-        "WORKFLOW_SMTP_PORT": str(smtp_port),
-        "WORKFLOW_SMTP_SECURITY": "none",
-        "WORKFLOW_LIMIT_LEASE_SECONDS": str(lease_seconds),
-    }
+    environ = program_environment(
+        WORKFLOW_ENVIRONMENT="development",
+        WORKFLOW_DATABASE_URL=url,
+        WORKFLOW_SMTP_HOST="127.0.0.1",
+        WORKFLOW_SMTP_PORT=str(smtp_port),
+        WORKFLOW_SMTP_SECURITY="none",
+        WORKFLOW_LIMIT_LEASE_SECONDS=str(lease_seconds),
+    )
     command = [sys.executable, "-m", "workflow.cli", "worker", "--interval", "0.2"]
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -132,10 +131,10 @@ def killed(process: subprocess.Popen[str]) -> None:
 def eventually(is_so: Callable[[], bool], *, seconds: float = 30.0) -> None:
     """Wait for something that another process or thread does; there is no other way to hear of it."""
     pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
+    for _ in range(int(seconds / 0.02)):
         if is_so():
             return
-        pause.wait(0.01)
+        pause.wait(0.02)
     raise AssertionError("It did not happen in time.")
 
 
@@ -151,6 +150,14 @@ def message_states(engine: Engine) -> dict[str, int]:
             cursor = page.next
             if cursor is None:
                 return counts
+
+
+def is_at_rest(engine: Engine) -> bool:
+    """Tell whether nothing is due or under way; cheap enough to be asked all the time."""
+    with engine.reads() as reads:
+        return not any(reads.messages(MessageQuery(state=state, limit=1)).rows for state in ("queued", "leased")) and not reads.due(
+            until=engine.now(), limit=1
+        )
 
 
 def kinds(engine: Engine, instance_id: InstanceId) -> list[tuple[str, str]]:

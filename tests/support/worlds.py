@@ -13,8 +13,9 @@ from workflow.states.effects import Effect
 from workflow.states.instance import Actor, ActorId, Delegation, Event, InstanceId, Situation
 from workflow.states.known import ActionSpec, CheckSpec, Known
 from workflow.states.machine import Table
+from workflow.states.making import World
 from workflow.states.may import may
-from workflow.states.step import World, begin, decide, permit, report, settle, tell
+from workflow.states.step import begin, decide, permit, report, settle, tell
 from workflow.states.verdict import Permitted, Refused, Step, Verdict
 
 KNOWN = Known(
@@ -68,17 +69,13 @@ class Run:
         judged = permit(self.world, None, event, subject=ActorId(subject), delegations=(), holders=self.who, now=self.now)
         if isinstance(judged, Refused):
             return judged
-        return self._keep(
-            begin(self.world, judged, facts or {}, instance_id=InstanceId("one"), subject=ActorId(subject), now=self.now)
-        )
+        return self._keep(begin(self.world, judged, facts or {}, instance_id=InstanceId("one"), subject=ActorId(subject), now=self.now))
 
     def fire(self, name: str, actor: Actor, *, facts=None, **payload) -> Step | Refused:
         self.sweep()
         event = Event.of(name, actor, **payload)
         subject = self.instance.subject
-        judged = permit(
-            self.world, self.situation, event, subject=subject, delegations=self.delegations, holders=self.who, now=self.now
-        )
+        judged = permit(self.world, self.situation, event, subject=subject, delegations=self.delegations, holders=self.who, now=self.now)
         if not isinstance(judged, Permitted):
             return judged
         made = decide(self.world, self.situation, judged, facts or {}, delegations=self.delegations, now=self.now)
@@ -107,9 +104,7 @@ class Run:
         return self
 
     def may(self, name: str, actor: Actor) -> Verdict:
-        return may(
-            self.world, self.situation, EventName(name), actor, delegations=self.delegations, holders=self.who, now=self.now
-        )
+        return may(self.world, self.situation, EventName(name), actor, delegations=self.delegations, holders=self.who, now=self.now)
 
     def due(self, key: str) -> datetime | None:
         return next(t for t in self.situation.timers if t.key == key).due_at

@@ -10,11 +10,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of tests that build or install things."""
-    config.addinivalue_line("markers", "slow: builds or installs the wheel; takes up to a minute")
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The folder of the checkout."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli import definitions, demo_command, instances, operations
+from workflow.cli import definitions, demo_command, history, instances, operations
 from workflow.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -41,3 +41,4 @@ demo_command.register(app)
 definitions.register(app)
 instances.register(app)
 operations.register(app)
+history.register(app)

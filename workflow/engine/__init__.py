@@ -3,8 +3,8 @@
 from workflow.engine.asynchronous import AsyncEngine
 from workflow.engine.core import Engine, Ticked
 from workflow.engine.dispatch import Dispatch
+from workflow.engine.parts import Parts
 from workflow.engine.shelf import InForce, Readers, Shelf
-from workflow.engine.turn import Parts
 from workflow.engine.writing import FloodLimit
 
 __all__ = ["AsyncEngine", "Dispatch", "Engine", "FloodLimit", "InForce", "Parts", "Readers", "Shelf", "Ticked"]

@@ -11,12 +11,16 @@ from datetime import datetime
 from typing import Self, TypeVar
 
 from workflow.audit.entry import EntryRow
-from workflow.engine import system
+from workflow.engine import erasing, system
 from workflow.engine.calls import Call, Turn, drive
+from workflow.engine.checking import CheckCache
+from workflow.engine.conflicts import TakenError
+from workflow.engine.erasing import Erased
+from workflow.engine.parts import Parts
 from workflow.engine.sealing import open_fields
 from workflow.engine.shelf import InForce
 from workflow.engine.starting import start_once
-from workflow.engine.turn import CheckCache, Parts, TakenError, attempts, engine_event, fetch, fire_once, settled
+from workflow.engine.turn import attempts, engine_event, fetch, fire_once, settled
 from workflow.engine.writing import Draft
 from workflow.errors import NotFoundError, StoreError
 from workflow.ports import Document, InstanceQuery, Loaded, Page, Reads, SealedValue, Store, UnitOfWork, WorkQuery
@@ -162,6 +166,23 @@ class Engine:
         refused = drive(attempts(self.store, lambda uow, is_locked: system.end(self.parts, uow, delegation_id, actor, is_locked=is_locked)))
         if refused is not None:
             refused.raise_()
+
+    def erase(self, subject: str, *, basis: str, actor: Actor) -> Erased | Refused:
+        """Erase a subject: what is under way is closed first, then values, salts, key and credentials are destroyed.
+
+        The entries stay and prove themselves as before; each onboarding gets one that says who erased what, on which basis.
+        Call `store.compact()` afterwards where no byte may stay in the database's files.
+
+        Args:
+            subject: opaque id of the person.
+            basis: the ground, as it stays in the history; it names no person.
+            actor: who erases; holds ``administrator``.
+
+        Raises:
+            RefusedError: the actor may not, or an onboarding under way cannot be closed; nothing was destroyed.
+            NotFoundError: no onboarding has this subject.
+        """
+        return self._told(drive(erasing.erase(self.parts, self.store, ActorId(subject), basis=basis, actor=actor)))
 
     # Asking
 

@@ -16,7 +16,7 @@ from workflow.states.catalogue import Catalogue
 from workflow.states.definition import Definition, Digest
 from workflow.states.known import Known
 from workflow.states.machine import Table
-from workflow.states.step import World
+from workflow.states.making import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workflow.engine import system
+from workflow.engine.answers import content_of, scoped_start_key, stored_answer
 from workflow.engine.calls import Call, Turn
+from workflow.engine.checking import CheckCache, facts_of, run_checks, with_check_reasons
+from workflow.engine.conflicts import KeyReusedError
+from workflow.engine.parts import Parts
 from workflow.engine.shelf import InForce
-from workflow.engine.turn import (
-    CheckCache,
-    KeyReusedError,
-    Parts,
-    content_of,
-    facts_of,
-    refuse_taken_values,
-    run_checks,
-    scoped_start_key,
-    seen_refusal,
-    settled,
-    stored_answer,
-    with_check_reasons,
-)
+from workflow.engine.turn import refuse_taken_values, seen_refusal, settled
 from workflow.engine.writing import Draft
 from workflow.ports import CheckResult, Loaded, UnitOfWork
 from workflow.states.instance import ActorId, Event, InstanceId
-from workflow.states.step import World, begin, permit
+from workflow.states.making import World
+from workflow.states.step import begin, permit
 from workflow.states.verdict import Accepted, Merged, Permitted, Refused, Step
 
 

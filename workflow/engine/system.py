@@ -11,8 +11,9 @@ from datetime import datetime
 
 from workflow.audit.entry import Witnessed
 from workflow.engine.calls import Call, Turn
+from workflow.engine.parts import Parts
 from workflow.engine.shelf import InForce
-from workflow.engine.turn import Parts, fetch, settled
+from workflow.engine.turn import fetch, settled
 from workflow.engine.writing import Draft
 from workflow.errors import NotFoundError, Reason
 from workflow.ports import SYSTEM, Document, Loaded, UnitOfWork

@@ -8,120 +8,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 import orjson
 
 from workflow.audit.entry import Witnessed
+from workflow.engine.answers import content_of, scoped_key, stored_answer
 from workflow.engine.calls import Call, Turn
-from workflow.engine.sealing import open_fields, unique_values
-from workflow.engine.shelf import InForce, Shelf
-from workflow.engine.writing import Draft, FloodLimit
-from workflow.errors import ConflictError, NotFoundError, Reason, SettingsError
+from workflow.engine.checking import CheckCache, facts_of, run_checks, with_check_reasons
+from workflow.engine.conflicts import FINAL_CONFLICTS, KeyReusedError, StaleVersionError, TakenError
+from workflow.engine.parts import Parts
+from workflow.engine.sealing import unique_values
+from workflow.engine.shelf import InForce
+from workflow.engine.writing import Draft
+from workflow.errors import ConflictError, NotFoundError, Reason
 from workflow.ports import (
-    CheckInput,
     CheckResult,
-    Checks,
-    Clock,
     CredentialChange,
-    Directory,
     Loaded,
-    SealedValue,
     Store,
-    StoredAnswer,
     UnitOfWork,
-    Vault,
 )
-from workflow.states.definition import Definition, EventName, FieldName
+from workflow.states.definition import Definition, EventName
 from workflow.states.instance import ENGINE_ACTOR, Actor, Event, InstanceId, Situation
-from workflow.states.machine import NOT_JUDGED, Table
-from workflow.states.step import World, decide, permit, recalendar, settle
+from workflow.states.machine import Table
+from workflow.states.making import World
+from workflow.states.step import decide, permit, recalendar, settle
 from workflow.states.verdict import Accepted, Answer, Facts, Kind, Permitted, Refused, Step
 
 T = TypeVar("T")
 MAX_LOCK_SECONDS = 5.0
 """How long a turn goes on deciding under the row lock before it gives up with a `ConflictError`."""
-ANSWER_KEPT = timedelta(hours=24)
 FREE_ATTEMPTS = 2
 """Attempts without the row lock."""
-
-
-class StaleVersionError(ConflictError):
-    """The caller saw an older version of the instance; not a race of ours, so it is not tried again."""
-
-    def __init__(self, expected: int, found: int) -> None:
-        """Name both versions."""
-        super().__init__(
-            f"The instance is at version {found}, not {expected}: read it again.", expected_version=expected, found_version=found
-        )
-
-
-class TakenError(ConflictError):
-    """A unique value belongs to another instance; not a race of ours, so it is not tried again."""
-
-    def __init__(self, field_: FieldName, holder: InstanceId) -> None:
-        """Name the field; the holder is for the engine, which fires the conflict event there."""
-        super().__init__(f"The value of {field_!r} belongs to another onboarding.")
-        self.field = field_
-        self.holder = holder
-
-
-class KeyReusedError(ConflictError):
-    """An idempotency key was used again with other content; not a race, so it is not tried again."""
-
-    def __init__(self, key: str) -> None:
-        """Name the key."""
-        super().__init__(f"The key {key!r} was used before with other content; use a new key for a new event.")
-
-
-FINAL_CONFLICTS = (StaleVersionError, TakenError, KeyReusedError)
-"""Conflicts that trying again cannot solve."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What every turn needs: the compiled documents, the vault, the checks, the host's directory, the clock."""
-
-    shelf: Shelf
-    vault: Vault
-    checks: Checks
-    directory: Directory
-    clock: Clock | None = None
-    flood: FloodLimit = field(default_factory=FloodLimit)
-    join: Callable[[object], Store] | None = None
-    """Makes a store of a host's connection; the composition root knows how."""
-
-    def joined(self, connection: object) -> Store:
-        """Give the store inside a host's transaction."""
-        if self.join is None:
-            raise SettingsError("This engine was composed without a way to join a host's connection: use `workflow.open`.")
-        return self.join(connection)
-
-    def now(self, loaded: Loaded) -> datetime:
-        """Give the instant of an event: the clock's (the database's own when there is no other), never before the newest entry."""
-        now = self.clock.now() if self.clock else loaded.database_now or datetime.now(UTC)
-        newest = loaded.situation.instance.recorded_at if loaded.situation else now
-        return max(now, newest)
-
-
-@dataclass(slots=True)
-class CheckCache:
-    """Facts of slow checks over the attempts of one event: derived again when anything they were derived from has moved."""
-
-    seen: tuple[object, ...] = ()
-    results: dict[str, CheckResult] = field(default_factory=dict)
-
-    def renew(self, loaded: Loaded, situation: Situation | None) -> None:
-        """Forget all results unless credentials and situation are those that they were derived from."""
-        instance = situation.instance if situation else None
-        seen = (
-            loaded.credentials,
-            instance and (instance.state, dict(instance.marks), dict(instance.serials), dict(instance.fields), dict(instance.tallies)),
-        )
-        if seen != self.seen:
-            self.seen, self.results = seen, {}
 
 
 def attempts(store: Store, once: Callable[[UnitOfWork, bool], Turn[T]]) -> Turn[T]:
@@ -180,7 +101,7 @@ def fire_once(
     expected_version: int | None,
 ) -> Turn[Answer]:
     """Fire an event on an instance, once."""
-    key = _scoped_key(parts.vault, instance_id, event)
+    key = scoped_key(parts.vault, instance_id, event)
     loaded: Loaded = yield Call(lambda: uow.load(instance_id, key=key, lock=is_locked))
     if loaded.situation is None:
         raise NotFoundError("instance", instance_id)
@@ -211,64 +132,6 @@ def fire_once(
 def _permit(parts: Parts, world: World, loaded: Loaded, situation: Situation | None, event: Event, now: datetime) -> Permitted | Refused:
     subject = situation.instance.subject if situation else event.actor.id
     return permit(world, situation, event, subject=subject, delegations=loaded.delegations, holders=parts.directory.holders, now=now)
-
-
-def run_checks(
-    parts: Parts,
-    uow: UnitOfWork,
-    world: World,
-    permitted: Permitted,
-    *,
-    loaded: Loaded,
-    situation: Situation | None,
-    now: datetime,
-    cache: CheckCache,
-) -> Turn[dict[str, CheckResult]]:
-    """Run the event's checks; slow, and so outside any transaction of ours unless the row lock is held."""
-    definition = world.definition
-    type_ = definition.events[permitted.event.name]
-    instance = situation.instance if situation else None
-    values: dict[FieldName, object] = {}
-    if instance is not None and instance.personal:
-        slots: Mapping[str, SealedValue] = yield Call(lambda: uow.personal(instance.id))
-        values.update(open_fields(parts.vault, slots, instance, loaded.subject_key))  # type: ignore[arg-type]  # names of fields
-    # Where no identity is needed, the first check that fails ends the matter: whoever cannot show the password must not
-    # learn from a second check whether a telephone is enrolled.
-    is_public = any(definition.roles[role].is_anyone for role in type_.by)
-    found: dict[str, CheckResult] = {}
-    for name in type_.checks:
-        seen = CheckInput(
-            use=definition.checks[name],
-            payload=permitted.payload,
-            situation=situation,
-            definition=definition,
-            subject=instance.subject if instance else permitted.event.actor.id,
-            actor=permitted.event.actor.id,
-            credentials=loaded.credentials,
-            personal=values.get,
-            now=now,
-            catalogue=world.catalogue,
-        )
-        if name not in cache.results:
-            cache.results[name] = yield Call(lambda seen=seen: parts.checks.run(seen), is_slow=True)  # type: ignore[misc]  # bound now
-        found[name] = cache.results[name]
-        if found[name].reasons and is_public:
-            break
-    return found
-
-
-def facts_of(checked: Mapping[str, CheckResult]) -> dict[str, bool | int | str]:
-    """Give the facts of all checks under their full names."""
-    return {f"{name}.{leaf}": value for name, result in checked.items() for leaf, value in result.facts.items()}
-
-
-def with_check_reasons(refused: Refused, checked: Mapping[str, CheckResult]) -> Refused:
-    """Put what the checks found in place of the bare guards that read them: people need "too short", not "the guard is false"."""
-    found = tuple(dict.fromkeys(reason for result in checked.values() for reason in result.reasons))
-    if not found:
-        return refused
-    kept = tuple(r for r in refused.reasons if r.private != NOT_JUDGED and (r.code != "guard_false" or "facts." not in r.message))
-    return replace(refused, reasons=(*kept, *found))
 
 
 def _accept(
@@ -353,46 +216,6 @@ def told(definition: Definition, event: Event, judged: Permitted | Refused) -> t
         return {}, tuple(sorted(name for name in event.payload if name in type_.payload))
     plain = {n: v for n, v in judged.payload.items() if not type_.payload[n].is_secret and not type_.payload[n].is_personal}  # type: ignore[index]  # names of fields
     return plain, tuple(sorted(name for name in judged.payload if name not in plain))
-
-
-def _scoped_key(vault: Vault, instance_id: str, event: Event) -> str | None:
-    """Scope an idempotency key by instance and actor; the stored key is a keyed digest, so it tells nothing."""
-    return None if event.key is None else vault.blind("answer-key", instance_id, event.actor.id, event.key)
-
-
-def scoped_start_key(vault: Vault, definition: str, event: Event) -> str | None:
-    """Scope a start's idempotency key by definition and actor."""
-    return None if event.key is None else vault.blind("start-key", definition, event.actor.id, event.key)
-
-
-def content_of(vault: Vault, definition: Definition, event: Event) -> str:
-    """Give the keyed digest of what was asked, without secret values."""
-    type_ = definition.events.get(event.name)
-    secret = {name for name, f in type_.payload.items() if f.is_secret} if type_ else set()
-    shown = {str(n): v for n, v in event.payload.items() if n not in secret}
-    try:
-        plain = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS, default=repr).decode()
-    except orjson.JSONEncodeError:  # half characters, very deep nesting: the payload will be refused, but its digest is needed
-        plain = ascii(sorted(shown.items()))
-    return vault.blind("answer-content", ascii(event.name), plain)
-
-
-def stored_answer(
-    vault: Vault, draft: Draft, definition: Definition, event: Event, *, key: str | None, sequence: int, reasons: tuple[Reason, ...] | None
-) -> StoredAnswer | None:
-    """Give the answer to be kept under the event's idempotency key, None when it has none."""
-    if key is None or draft.latest is None:
-        return None
-    body = [{"code": r.code, "message": r.message, "needed": r.needed, "field": r.field} for r in reasons or ()]
-    return StoredAnswer(
-        key=key,
-        content=content_of(vault, definition, event),
-        instance_id=draft.latest.instance.id,
-        sequence=sequence,
-        is_accepted=reasons is None,
-        body=orjson.dumps(body),
-        expires_at=draft.now + ANSWER_KEPT,
-    )
 
 
 def repeated(parts: Parts, in_force: InForce, loaded: Loaded, event: Event) -> Answer:

@@ -57,6 +57,7 @@ def check_events(parsed: Parsed, findings: Findings) -> None:
 def check_usage(parsed: Parsed, graph: Graph, findings: Findings) -> None:
     """Note what is declared and never used, fired or reported; needs a document whose references are whole."""
     _check_fired(parsed, findings)
+    _check_erasure(parsed, findings)
     _check_since(parsed, findings)
     _check_used(parsed, findings)
     _check_timeouts(parsed, graph, findings)
@@ -119,11 +120,26 @@ def _check_fired(parsed: Parsed, findings: Findings) -> None:
     definition = parsed.definition
     fired = reported(definition) | {timer.event for state in definition.states.values() for timer in state.timers}
     fired |= {field.unique_on_conflict for field in definition.fields.values() if field.unique_on_conflict is not None}
+    fired |= {definition.erasure} if definition.erasure is not None else set()
     used = {transition.event for transition in every_transition(definition)}
     for event in definition.events.values():
         if event.is_engine and event.name not in fired and event.name in used - {definition.start.event}:
             message = f"Nothing fires {event.name!r}: no timer, no report (`done`, `failed`) and no `on_conflict` names it."
             findings.note(parsed.place("events", event.name), "never-fired", message)
+
+
+def _check_erasure(parsed: Parsed, findings: Findings) -> None:
+    """Note states in which an erasure could not close the onboarding: an erasure must never be stuck half way."""
+    definition = parsed.definition
+    if definition.erasure is None:
+        return
+    ended = {leaf.path for leaf in definition.leaves() if any(definition.states[p].outcome for p in definition.lineage(leaf.path))}
+    for leaf in definition.leaves():
+        own = ([t for t in definition.states[p].transitions if t.event == definition.erasure] for p in definition.lineage(leaf.path))
+        handled = next((found for found in own if found), [])
+        if leaf.path not in ended and not any(transition.target in ended for transition in handled):
+            message = f"{definition.erasure!r} does not lead from {leaf.path!r} to an outcome, so a subject could not be erased there."
+            findings.note(parsed.root.get("erasure") or parsed.root, "erasure-not-closing", message)
 
 
 def _check_since(parsed: Parsed, findings: Findings) -> None:

@@ -309,6 +309,10 @@ class Definition:
     digest: Digest
     text_digest: Digest
     data: Mapping[str, object] = field(repr=False, compare=False)
+    retention: Mapping[str, Unit] = field(default_factory=dict)
+    """Outcome -> how long an instance that reached it keeps its personal values; an outcome that is not named keeps them."""
+    erasure: EventName | None = None
+    """Engine event that closes an onboarding under way when its subject is erased; None when it cannot be closed so."""
     _lineages: dict[StatePath, tuple[StatePath, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def lineage(self, path: StatePath) -> tuple[StatePath, ...]:

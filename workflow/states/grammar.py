@@ -310,6 +310,15 @@ POLICY = Record(
     one_of=POLICY_KINDS,
 )
 
+RETENTION = Record(
+    what="a retention rule",
+    keys={
+        "success": _optional(ELAPSED, "... after a success; for ever when left out, because the account lives on."),
+        "failure": _optional(ELAPSED, "... after a failure; for ever when left out."),
+        "neutral": _optional(ELAPSED, "... after any other end; for ever when left out."),
+    },
+)
+
 DEFINITION = Record(
     what="a definition",
     keys={
@@ -319,7 +328,11 @@ DEFINITION = Record(
         "calendar": _optional(HYPHENATED, "Name of the published calendar that bd and bh durations use."),
         "catalogue": _optional(HYPHENATED, "Name of the published catalogue that fields choose from."),
         "subject": _required(IDENTIFIER, "The role of the person being onboarded."),
-        "retention": _optional(ELAPSED, "How long an ended instance keeps its personal values."),
+        "retention": _optional(
+            Either(options=(ELAPSED, RETENTION), what="a duration, or a mapping of outcomes to durations"),
+            "How long an ended instance keeps its personal values.",
+        ),
+        "erasure": _optional(NAMING, "Engine event that closes an onboarding under way when its subject is erased."),
         "roles": _required(Named(item=Either(options=(ROLE, Empty()), what="a mapping"), what="a role"), "Who may fire events."),
         "fields": _optional(
             Named(item=Either(options=(_TYPE, FIELD), what="a type or a mapping"), what="a field"), "What an instance keeps."

@@ -27,7 +27,6 @@ from workflow.states.known import Known
 from workflow.states.moves import Move, move_of, tallied_by
 from workflow.states.view import View
 
-
 NOT_JUDGED = "not_judged"
 """Private code of a guard that reads a check which was not run; the check that failed before it gives the reason."""
 
@@ -54,9 +53,15 @@ class Arrow:
         """Tell whether all guards hold; an error is a no."""
         return not any(self.failures_of(rule, view) for rule in self.rules)
 
-    def failures(self, view: View) -> list[Reason]:
-        """Give a reason for each guard that does not hold."""
-        return [reason for rule in self.rules for reason in self.failures_of(rule, view)]
+    def is_out(self, view: View) -> bool:
+        """Tell whether a guard is false whatever is still unknown (CEL: ``false && unknown`` is false)."""
+        return any(self._is_false(rule, view) for rule in self.rules)
+
+    def _is_false(self, compiled: CompiledRule, view: View) -> bool:
+        try:
+            return not compiled.guard.holds(view.look_up)
+        except GuardFault:
+            return False
 
     def failures_of(self, compiled: CompiledRule, view: View) -> list[Reason]:
         """Give the reason why one guard does not hold, none when it does; an error is a no."""
@@ -87,6 +92,14 @@ class _Attempt:
     actor: str
     arrow: Arrow | None = None
     is_counted_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmet:
+    """No transition is taken: every reason, and the checks that the failing guards read."""
+
+    reasons: tuple[Reason, ...]
+    checks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,17 +162,17 @@ class Table:
             found = self._moves[key] = move_of(self.definition, transition, current)
         return found
 
-    def choose(self, event: EventName, view: View, actor: str) -> Choice | tuple[Reason, ...]:
+    def choose(self, event: EventName, view: View, actor: str) -> Choice | Unmet:
         """Say which transition the event takes, or every reason why it takes none."""
         state = view.instance.state
         arrows = self._by_leaf.get((state, event))
         if not arrows:
-            return (self.wrong_state(event, state),)
+            return Unmet(reasons=(self.wrong_state(event, state),))
         attempt = _Attempt(state, view, actor)
         # The return value is the library's word that a transition was taken; what was taken is on the attempt.
         if self._machine.events[event].trigger(attempt, attempt) and attempt.arrow is not None:
             return Choice(arrow=attempt.arrow, is_counted_only=attempt.is_counted_only)
-        return _distinct(reason for arrow in arrows for reason in arrow.failures(view))
+        return unmet(arrows, view)
 
     def wrong_state(self, event: EventName, state: StatePath) -> Reason:
         """Say that an event is not possible in a state, and where it is."""
@@ -230,5 +243,10 @@ def _reason(rule: Rule, *, private: str = "") -> Reason:
     return Reason(code=rule.code, message=message, needed=rule.needed, private=private)
 
 
-def _distinct(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    return tuple(dict.fromkeys(reasons))
+def unmet(arrows: Iterable[Arrow], view: View) -> Unmet:
+    """Judge every guard of every transition once more, and tell what does not hold."""
+    failed = [(rule, reasons) for arrow in arrows for rule in arrow.rules if (reasons := arrow.failures_of(rule, view))]
+    return Unmet(
+        reasons=tuple(dict.fromkeys(reason for _, reasons in failed for reason in reasons)),
+        checks=frozenset(check for rule, _ in failed for check in rule.checks),
+    )

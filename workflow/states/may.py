@@ -13,8 +13,9 @@ from workflow.states.definition import EventName, EventType, StatePath
 from workflow.states.effects import Work
 from workflow.states.instance import Actor, Delegation, Event, Situation
 from workflow.states.machine import Arrow
-from workflow.states.step import World, permit
-from workflow.states.verdict import Allowed, Depends, Refused, Verdict
+from workflow.states.making import World
+from workflow.states.step import permit
+from workflow.states.verdict import Allowed, Depends, Facts, Permitted, Refused, Verdict
 from workflow.states.view import View
 from workflow.states.who import Holders, is_deputy_of, scope_of
 
@@ -44,6 +45,22 @@ def may(
         is_deputy=judged.on_behalf_of is not None or is_deputy_of(actor.id, subject, delegations, now),
     )
     return _by_guards(world.table.arrows(situation.instance.state, name), view, type_)
+
+
+def is_hopeless(world: World, situation: Situation, permitted: Permitted, facts: Facts, *, now: datetime) -> bool:
+    """Tell whether an event will be refused whatever the checks that have not yet been run find."""
+    instance, event = situation.instance, permitted.event
+    view = View(
+        definition=world.definition,
+        instance=instance,
+        event=event.name,
+        now=now,
+        payload=permitted.payload,
+        facts=facts,
+        is_subject=event.actor.id == instance.subject,
+        is_deputy=permitted.on_behalf_of is not None,
+    )
+    return all(arrow.is_out(view) for arrow in world.table.arrows(instance.state, event.name))
 
 
 def events_of_interest(world: World, state: StatePath) -> tuple[EventName, ...]:

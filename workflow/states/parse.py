@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from workflow.states.definition import ROOT, Definition, Digest, Property, StatePath, Transition
+from workflow.states.definition import ROOT, Definition, Digest, Property, StatePath, Transition, Unit
 from workflow.states.durations import is_duration, read_duration
 from workflow.states.findings import Findings
 from workflow.states.grammar import DEFINITION, LANGUAGE, POLICY_KINDS
@@ -111,6 +111,8 @@ def parse(root: Node, *, known: Known, findings: Findings, text_digest: Digest |
         digest=semantic_digest(root) if usable else Digest(""),
         text_digest=text_digest or (digest_of(canonical(content)) if usable else Digest("")),
         data=content if isinstance(content, dict) else {},
+        retention=_retention(root.get("retention")),
+        erasure=names.engine_event(root.get("erasure")),
     )
     return Parsed(definition=definition, root=root, states=names.states, state_places=names.state_places, untyped=frozenset(names.untyped))
 
@@ -119,8 +121,21 @@ def _judge_version(root: Node, findings: Findings) -> None:
     language, retention = root.get("language"), root.get("retention")
     if language is not None and (version := whole(language)) is not None and version != LANGUAGE:
         findings.note(language, "unknown-language", f"This installation reads version {LANGUAGE} of the language, not {version}.")
-    if retention is not None and is_duration(text(retention)) and read_duration(text(retention)) is None:
-        findings.note(retention, "invalid-duration", "The retention must be at least a second and at most ten years.")
+    for node in _retentions(retention).values():
+        if is_duration(text(node)) and read_duration(text(node)) is None:
+            findings.note(node, "invalid-duration", "The retention must be at least a second and at most ten years.")
+
+
+def _retentions(node: Node | None) -> dict[str, Node]:
+    """Give the duration of each outcome; one duration for all stands for every outcome after which no account lives on."""
+    if node is None:
+        return {}
+    return dict(node.entries) if isinstance(node.value, Mapping) else dict.fromkeys(("failure", "neutral"), node)
+
+
+def _retention(node: Node | None) -> dict[str, Unit]:
+    found = {outcome: read_duration(text(one)) for outcome, one in _retentions(node).items()}
+    return {outcome: unit for outcome, unit in found.items() if unit is not None}
 
 
 def _is_workable(root: Node, findings: Findings) -> bool:

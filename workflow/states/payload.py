@@ -73,7 +73,7 @@ def _unknown(name: str, event: EventType) -> Reason:
     # The name comes from anybody: it is shown escaped, and is no `field`, which goes into the history as it is.
     close = get_close_matches(name[:64], event.payload, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return Reason(code="unknown_value", message=f"The event {event.name!r} takes no value {ascii(name[:64])}.{hint}")
+    return Reason(code="unknown_value", message=f"The event {event.name!r} takes no value {name[:64]!a}.{hint}")
 
 
 def _when_missing(field: Field, given: object, normal: dict[str, object]) -> list[Reason]:

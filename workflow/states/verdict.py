@@ -29,12 +29,14 @@ class Allowed:
 class Refused:
     """The actor may not; `reasons` is never empty.
 
-    `instance_id` and `sequence` name the refusal's own entry where one was written.
+    `instance_id` and `sequence` name the refusal's own entry where one was written; `checks` the checks that the failing
+    guards read, whose own reasons say more than the guards.
     """
 
     reasons: tuple[Reason, ...]
     instance_id: InstanceId | None = None
     sequence: int | None = None
+    checks: frozenset[str] = frozenset()
 
     def raise_(self) -> NoReturn:
         """Raise the refusal as `RefusedError`; for hosts, after their own commit."""

@@ -144,6 +144,7 @@ class MemoryUnit:
                 _write_people(self._tables, change, credentials)
                 _write_outbox(self._tables, change)
                 _write_published(self._tables, change)
+                _erase(self._tables, change)
         finally:
             self.release()
 
@@ -269,6 +270,25 @@ def _write_published(tables: _Tables, change: Change) -> None:
         tables.documents[:] = [one for one in tables.documents if (one.digest, one.text_digest) != (document.digest, document.text_digest)]
         tables.documents.append(document)
     tables.publications += len(change.documents)
+
+
+def _erase(tables: _Tables, change: Change) -> None:
+    if change.erased is None:
+        return
+    id_, subject = change.instance.id, change.instance.subject if change.erased == "subject" else None
+    tables.sealed = {key: one for key, one in tables.sealed.items() if one.instance_id != id_ and one.subject != subject}
+    tables.unique = {value: holder for value, holder in tables.unique.items() if holder != id_}
+    tables.answers = {key: one for key, one in tables.answers.items() if one.instance_id != id_}
+    for one in [message for message in tables.messages.values() if message.instance_id == id_]:
+        is_waiting = one.effect.is_notice and one.state in {"queued", "leased", "dead"}
+        erased = replace(one, last_error="")
+        tables.messages[one.id] = replace(erased, state="superseded", leased_until=None) if is_waiting else erased
+    if subject is None:
+        return
+    tables.subject_keys.pop(subject, None)
+    tables.credentials = {key: one for key, one in tables.credentials.items() if one.subject != subject}
+    for grant in [one for one in tables.delegations.values() if subject in {one.principal, one.deputy}]:
+        tables.delegations[grant.id] = replace(grant, reason="")
 
 
 def _due_at(message: Message) -> datetime | None:

@@ -119,9 +119,10 @@ def upgrade() -> None:
         _column("last_error", sa.Text()),
         _column("effect", sa.Text()),
     )
+    _index("outbox_dead", "outbox", ["queued_at", "id"], where="state = 'dead'")
     _index("outbox_due", "outbox", ["due_at", "id"], where="due_at IS NOT NULL")
     _index("outbox_instance", "outbox", ["instance_id", "queued_at", "id"])
-    _index("outbox_state", "outbox", ["state", "queued_at", "id"])
+    _index("outbox_queued", "outbox", ["queued_at", "id"])
     _table(
         "work",
         _column("instance_id", KEY, primary=True),

@@ -1,0 +1,112 @@
+"""Documents that a history names: definitions, calendars and catalogues of any age, by their digests.
+
+Promises: reads only; what is published never changes, so each document is read and compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from workflow.audit.entry import EntryRow
+from workflow.audit.explain import Deadline, explain
+from workflow.engine.core import Engine
+from workflow.errors import NotFoundError
+from workflow.ports import Document, DocumentKind
+from workflow.states.calendar import Calendar
+from workflow.states.catalogue import Catalogue
+from workflow.states.definition import Digest
+from workflow.states.machine import Table
+
+PAGE = 1000
+
+
+@dataclass(slots=True)
+class Archive:
+    """The documents of an engine's store, as values."""
+
+    engine: Engine
+    _tables: dict[Digest, Table] = field(default_factory=dict)
+    _calendars: dict[Digest, Calendar] = field(default_factory=dict)
+    _catalogues: dict[Digest, Catalogue] = field(default_factory=dict)
+
+    def table(self, digest: Digest) -> Table:
+        """Give a definition, compiled.
+
+        Raises:
+            NotFoundError: no such definition was published here.
+        """
+        if digest not in self._tables:
+            shelf = self.engine.parts.shelf
+            self._tables[digest] = Table(shelf.readers.definition(self._document("definition", digest)), shelf.known)
+        return self._tables[digest]
+
+    def calendar(self, digest: Digest | None) -> Calendar | None:
+        """Give a calendar, None for no digest."""
+        if digest is None:
+            return None
+        if digest not in self._calendars:
+            self._calendars[digest] = self.engine.parts.shelf.readers.calendar(self._document("calendar", digest))
+        return self._calendars[digest]
+
+    def catalogue(self, digest: Digest | None) -> Catalogue | None:
+        """Give a catalogue, None for no digest."""
+        if digest is None:
+            return None
+        if digest not in self._catalogues:
+            self._catalogues[digest] = self.engine.parts.shelf.readers.catalogue(self._document("catalogue", digest))
+        return self._catalogues[digest]
+
+    def entries(self, instance_id: str) -> list[EntryRow]:
+        """Read a whole history, page by page.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        found: list[EntryRow] = []
+        while page := self.engine.history(instance_id, after=found[-1].sequence if found else 0, limit=PAGE):
+            found += page
+            if len(page) < PAGE:
+                break
+        if not found:
+            raise NotFoundError("instance", instance_id)
+        return found
+
+    def explain(self, instance_id: str, *, now: datetime | None = None) -> tuple[Deadline, ...]:
+        """Explain every deadline of an instance up to `now` (the engine's, when None); see `workflow.audit.explain`.
+
+        Raises:
+            NotFoundError: there is no such instance, or a document that its history names is not in the store.
+            AuditError: the history names a deadline that its definition does not have.
+        """
+        entries = self.entries(instance_id)
+        in_force = self.engine.in_force(instance_id)
+        newest = in_force.digests.get("calendar")
+        named = digests_of(entries)
+        calendars = {digest: self.calendar(digest) for digest in {*named["calendar"], *([newest] if newest else ())}}
+        return explain(
+            entries,
+            definitions={digest: self.table(digest).definition for digest in named["definition"]},
+            calendars={digest: calendar for digest, calendar in calendars.items() if calendar is not None},
+            now=now or max(self.engine.now(), entries[-1].recorded_at),
+            calendar=newest,
+        )
+
+    def _document(self, kind: DocumentKind, digest: Digest) -> Document:
+        with self.engine.store.unit() as uow:
+            found = uow.document(digest)
+        if found is None or found.kind != kind:
+            raise NotFoundError(kind, digest)
+        return found
+
+
+def digests_of(entries: Iterable[EntryRow]) -> dict[str, set[Digest]]:
+    """Name the documents of each kind that entries were written by."""
+    found: dict[str, set[Digest]] = {"definition": set(), "calendar": set(), "catalogue": set()}
+    for row in entries:
+        for kind, digest in orjson.loads(row.canonical)["documents"].items():
+            found.setdefault(kind, set()).add(digest)
+    return found
