@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Said, workflow
+from tests.support.commands import Said, program_environment, workflow
 from tests.support.workers import WAITING
 from workflow.settings import MasterKey
 
@@ -199,6 +200,8 @@ def test_a_delegation_is_recorded(database: str) -> None:
     trace = workflow("trace", "system", "--json", database=database)
     assert trace.data["lines"][-1]["kind"] == "delegation:granted"
     assert trace.data["chain"]["is_verified"]
+    assert workflow("end-delegation", said.data["delegation"], "--actor", "nobody", database=database).code == 1
+    assert workflow("end-delegation", said.data["delegation"], "--actor", "tom", database=database).code == 0
 
 
 def test_trace_finds_a_changed_entry(person: str, database: str, tmp_path: Path) -> None:
@@ -295,6 +298,20 @@ def test_exit_codes(database: str, arguments: tuple[str, ...], code: int) -> Non
     assert said.code == code
     assert said.err
     assert is_plain(said)
+
+
+def test_an_interrupt_is_no_fault(tmp_path: Path) -> None:
+    """Ctrl-C ends a command with 130 and without a traceback."""
+    command = [sys.executable, "-m", "workflow.cli", "demo", "--slow", "--keep", str(tmp_path / "demo")]
+    with subprocess.Popen(
+        command, env=program_environment(PYTHONUNBUFFERED="1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in told
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:

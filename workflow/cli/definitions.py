@@ -54,7 +54,7 @@ def check(
     """
     from workflow.cli import output
 
-    findings = [finding for file in files for finding in findings_of(file)]
+    findings = [finding for file in output.tracked(files, "Checking") for finding in findings_of(file)]
     errors = sum(finding.severity == "error" for finding in findings)
     match CheckFormat.JSON if json else format_:
         case CheckFormat.JSON:

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from workflow.engine import Engine
     from workflow.errors import ChainBrokenError
 
-Instant = Annotated[datetime | None, typer.Option(metavar="INSTANT", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (start, fire, may, show, work, trace, delegate):
         app.command()(command)
+    app.command("end-delegation")(end_delegation)
     app.command("list")(list_)
 
 
@@ -282,6 +281,26 @@ def delegate(
         output.emit({"delegation": made.id})
     else:
         output.say(f"{deputy} may act for {principal} until {output.local(made.ends_at)} (delegation {made.id}).")
+
+
+def end_delegation(
+    delegation: Annotated[str, typer.Argument(metavar="DELEGATION", help="Its id, as `workflow delegate` printed it.")],
+    actor: ActorOption,
+    role: Roles = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """End a delegation now: the principal, the deputy or an administrator may."""
+    from workflow.cli import output
+    from workflow.cli.opening import opened
+    from workflow.states.instance import Actor
+
+    with opened(database) as engine:
+        engine.end_delegation(delegation, actor=Actor.of(actor, *(role or ())))
+    if json:
+        output.emit({"delegation": delegation, "ended": True})
+    else:
+        output.say(f"The delegation {delegation} has ended.")
 
 
 def _print_accepted(engine: Engine, answer: object, *, json: bool) -> None:

@@ -57,7 +57,8 @@ def worker(
             engine.now()  # a database that cannot be used at all is told at once, and by the exit code
             working.run()
             return
-        swept = working.run_until_idle()
+        with output.waiting("Firing deadlines and sending messages"):
+            swept = working.run_until_idle()
     said = {name: getattr(swept, name) for name in ("fired", "done", "put_back", "dead", "lost")}
     if json:
         output.emit(said | {"set_aside": [{"instance": i, "why": why} for i, why in swept.set_aside]})
@@ -125,7 +126,7 @@ def outbox_retry(
 
     with opened(database) as engine, engine.reads() as reads:
         now = engine.now()
-        done = {one: reads.retry(one, now=now) for one in messages}
+        done = {one: reads.retry(one, now=now) for one in output.tracked(messages, "Retrying")}
     if json:
         output.emit(done)
     else:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -21,6 +22,9 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from workflow.states.instance import Instance, Situation, Timer
+
+T = TypeVar("T")
+_MANY = 5
 
 
 @cache
@@ -49,6 +53,25 @@ def _plain(value: object) -> object:
 def say(text: str = "", *, style: str = "") -> None:
     """Print a line."""
     console().print(text, style=style)
+
+
+def tracked(things: Sequence[T], what: str) -> Iterable[T]:
+    """Go through things with a bar on standard error; without a terminal, or with few of them, just go through them."""
+    if len(things) < _MANY or not sys.stderr.isatty():
+        return things
+    from rich.progress import track
+
+    return track(things, description=what, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(what):
+        yield
 
 
 def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

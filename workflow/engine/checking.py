@@ -94,7 +94,5 @@ def facts_of(checked: Mapping[str, CheckResult]) -> dict[str, bool | int | str]:
 def with_check_reasons(refused: Refused, checked: Mapping[str, CheckResult]) -> Refused:
     """Put what the checks found in place of the bare guards that read them: people need "too short", not "the guard is false"."""
     found = tuple(dict.fromkeys(reason for name, result in checked.items() if name in refused.checks for reason in result.reasons))
-    if not found:
-        return refused
     kept = tuple(r for r in refused.reasons if r.private != NOT_JUDGED and (r.code != "guard_false" or "facts." not in r.message))
-    return replace(refused, reasons=(*kept, *found))
+    return replace(refused, reasons=(*kept, *found) or refused.reasons)

@@ -1,0 +1,359 @@
+"""One run: acts done to the real engine, and what was observed after each.
+
+Promises: an act is done the same way whoever thought of it (Hypothesis, a regression test, a host); after each act every
+oracle and every property looks at what happened, and the first that objects ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import orjson
+
+from workflow.audit.entry import EntryRow
+from workflow.engine import Dispatch, Engine
+from workflow.errors import ActionError, ConflictError, DeadlineError, RefusedError
+from workflow.ports import Briefing, InstanceQuery, Message, MessageQuery, Performed, WorkQuery
+from workflow.states.definition import Definition
+from workflow.states.effects import Effect, Work
+from workflow.states.instance import Actor, ActorId, Delegation, Event, Instance, InstanceId, Situation
+from workflow.states.step import World, settle
+from workflow.states.verdict import Accepted, Kind, Merged, Refused, Verdict
+from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
+from workflow.testing.clock import START, VirtualClock
+from workflow.testing.coverage import Coverage
+from workflow.testing.rig import ADMIN, CrashError, House, People, actor_of
+from workflow.testing.shadow import Note, Shadow, noted
+
+MAX_HELD = 12
+RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What one act did.
+
+    Attributes:
+        before, after: the instance with its timers as stored; None when there is none.
+        settled: what `before` becomes by the deadlines that were reached, worked out by the pure core.
+        now: the instant of the act for this instance: the clock's, never before its newest entry.
+        event, actor: who fired what, None when the act was no event.
+        answer: what the engine said; None for acts without an answer, and after a crash.
+        entries: what was added to the history; `said` is what they say.
+        messages: what was added to the outbox.
+    """
+
+    act: AnyAct
+    before: Situation | None
+    settled: Situation | None
+    after: Situation | None
+    now: datetime
+    event: Event | None = None
+    answer: object = None
+    entries: tuple[EntryRow, ...] = ()
+    said: tuple[Mapping[str, object], ...] = ()
+    messages: tuple[Message, ...] = ()
+    delegations: tuple[Delegation, ...] = ()
+    verdict: Verdict | None = None
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    work: tuple[Work, ...] | None = None
+    is_crashed: bool = False
+    first: Observed | None = None
+    """For a repetition: what the first delivery did."""
+
+
+class Rig:
+    """One onboarding on one engine, to which acts are done."""
+
+    def __init__(self, house: House, *, start_at: datetime = START, coverage: Coverage | None = None) -> None:
+        """Open an engine on a fresh database, at an instant."""
+        self.house, self.world = house, house.world
+        self.clock = VirtualClock(start_at)
+        self.opened = house.open(self.clock)
+        self.engine: Engine = self.opened.engine
+        self.tag = self.opened.tag
+        self.instance_id: InstanceId | None = None
+        self.delegations: list[Delegation] = []
+        self.held: list[Message] = []
+        self.keyed: tuple[Event, Observed | None] | None = None
+        self.history: list[Mapping[str, object]] = []
+        self.rows: list[EntryRow] = []
+        self.acts: list[AnyAct] = []
+        self.coverage = coverage or Coverage(world=self.world)
+        self.shadow = Shadow(world=self.world, holders=People().holders, coverage=self.coverage)
+        self.notes: list[Note] = []
+        self.issued_at: dict[str, datetime] = {}
+        self.performed: dict[str, list[str]] = {}
+        self._performance: tuple[str, datetime] = ("done", start_at)
+        self._dispatch = Dispatch(self.engine, performer=self._perform_one, next_attempt=_again, link_url=lambda *parts: "/".join(parts))
+
+    @property
+    def definition(self) -> Definition:
+        """The definition under test."""
+        return self.world.definition
+
+    @property
+    def subject(self) -> ActorId:
+        """The id of the person being onboarded."""
+        return ActorId(SUBJECT + self.tag)
+
+    def person(self, id_: str, roles: Sequence[str]) -> Actor:
+        """Make an actor; where runs share a database, ids differ from run to run, but not those of the directory."""
+        return actor_of(id_ + self.tag if id_ == SUBJECT else id_, roles)
+
+    def stored(self) -> Situation | None:
+        """Read the instance as it is stored, past every point of danger."""
+        if self.instance_id is None:
+            return None
+        with self.opened.store.inner.unit() as uow:
+            return uow.load(self.instance_id).situation
+
+    def now(self, before: Situation | None) -> datetime:
+        """Give the instant that counts for an instance."""
+        at = self.clock.now()
+        return max(at, before.instance.recorded_at) if before else at
+
+    def running(self) -> tuple[Delegation, ...]:
+        """Give the delegations that are in force."""
+        return tuple(d for d in self.delegations if d.ends_at > self.clock.now())
+
+    def close(self) -> None:
+        """Remove the database."""
+        self.opened.close()
+
+    # Doing
+
+    def do(self, act: AnyAct) -> Observed:
+        """Do an act and say what it did."""
+        self.acts.append(act)
+        before = self.stored()
+        now = self.now(before)
+        steps = settle(self.world, before, now=now) if before else ()
+        seen = Observed(act=act, before=before, settled=steps[-1].after if steps else before, after=before, now=now, delegations=self.running())
+        self.opened.store.arm(act.crash)
+        try:
+            seen = self._do(act, seen)
+        except CrashError:
+            event = self._event_of(act)
+            seen = replace(seen, is_crashed=True, event=event)
+            if isinstance(act, Fire) and act.key is not None and event is not None:
+                self.keyed = (event, None)
+        except DeadlineError as error:
+            seen = replace(seen, answer=error)
+        finally:
+            self.opened.store.arm(None)
+        seen = self._look(seen)
+        self._follow(seen)
+        if isinstance(act, Fire) and act.key is not None and not seen.is_crashed and seen.event is not None:
+            self.keyed = (seen.event, seen)
+        return seen
+
+    def _do(self, act: AnyAct, seen: Observed) -> Observed:
+        match act:
+            case Start():
+                return self._start(act, seen)
+            case Fire():
+                return self._fire(act, seen)
+            case Repeat():
+                return self._repeat(act, seen)
+            case Wait():
+                self.clock.set(self.clock.now() + timedelta(seconds=act.seconds))
+                return seen
+            case Tick():
+                return replace(seen, answer=self.engine.tick())
+            case Perform():
+                return self._perform(act, seen)
+            case Ask():
+                return self._ask(act, seen)
+            case Delegate() | EndDelegation():
+                return self._delegate(act, seen)
+
+    def _event_of(self, act: AnyAct) -> Event | None:
+        match act:
+            case Start():
+                who = self.person(act.actor, act.roles)
+                return Event.of(self.definition.start.event, who, self._tagged(act.payload))
+            case Fire():
+                who = self.person(act.actor, act.roles)
+                return Event.of(act.event, who, self._tagged(act.payload), key=act.key)
+            case _:
+                return None
+
+    def _tagged(self, payload: Mapping[str, object]) -> Mapping[str, object]:
+        """Make unique values differ between runs on one database."""
+        if not self.tag:
+            return payload
+        unique = {f.name for f in self.world.table.unique_fields}
+        return {n: v.replace("@", f"{self.tag}@") if n in unique and isinstance(v, str) and "@" in v else v for n, v in payload.items()}
+
+    def _start(self, act: Start, seen: Observed) -> Observed:
+        event = self._event_of(act)
+        if event is None:
+            return seen
+        self.opened.checks.script = act.facts
+        # The second time it is somebody else who offers values that are taken.
+        subject = self.subject if self.instance_id is None else ActorId(f"second{self.tag}")
+        answer = _answered(lambda: self.engine.start(self.definition.name, event, subject=subject))
+        return replace(seen, event=event, answer=answer)
+
+    def _fire(self, act: Fire, seen: Observed) -> Observed:
+        event = self._event_of(act)
+        if event is None or self.instance_id is None:
+            return seen
+        id_ = self.instance_id
+        self.opened.checks.script = act.facts
+        verdict = self.engine.may(id_, event.actor, event.name).get(event.name) if act.crash is None else None
+        answer = _answered(lambda: self.engine.fire(id_, event))
+        return replace(seen, event=event, answer=answer, verdict=verdict)
+
+    def _repeat(self, act: Repeat, seen: Observed) -> Observed:
+        if self.keyed is None or self.instance_id is None:
+            return seen
+        id_, (event, first) = self.instance_id, self.keyed
+        if act.is_changed:
+            event = replace(event, payload={**event.payload, "changed": "yes"})
+        return replace(seen, event=event, answer=_answered(lambda: self.engine.fire(id_, event)), first=first)
+
+    def _ask(self, act: Ask, seen: Observed) -> Observed:
+        if self.instance_id is None:
+            return seen
+        who = self.person(act.actor, act.roles)
+        verdicts = self.engine.may(self.instance_id, who)
+        page = self.engine.work(WorkQuery(definition=self.definition.name, limit=1000))
+        rows = tuple(work for situation, work in page.rows if situation.instance.id == self.instance_id)
+        return replace(seen, event=Event.of("", who), verdicts=verdicts, work=rows)
+
+    def _delegate(self, act: Delegate | EndDelegation, seen: Observed) -> Observed:
+        now = self.clock.now()
+        if isinstance(act, EndDelegation):
+            running = [d for d in self.delegations if d.starts_at <= now < d.ends_at]
+            if running:
+                self.engine.end_delegation(running[0].id, actor=ADMIN)
+                self.delegations = [replace(d, ends_at=now) if d is running[0] else d for d in self.delegations]
+            return seen
+        principal, deputy = (ActorId(one + self.tag if one == SUBJECT else one) for one in (act.principal, act.deputy))
+        made = Delegation(
+            id=f"d{len(self.delegations)}{self.tag}",
+            principal=principal,
+            deputy=deputy,
+            role=self.definition.roles[act.role].name if act.role else None,  # type: ignore[index]  # names of roles are text
+            scope=None,
+            starts_at=now,
+            ends_at=now + timedelta(hours=act.hours),
+        )
+        self.engine.delegate(made, actor=ADMIN)
+        self.delegations.append(made)
+        return seen
+
+    # Messages
+
+    def claim(self) -> list[Message]:
+        """Lease what is due, and give all that this worker holds or ever held, in a stable order."""
+        found = {(m.id, m.token): m for m in (*self.held, *self._dispatch.claim(limit=100))}
+        ordered = sorted(found.values(), key=lambda m: (m.sequence, m.effect.kind, m.effect.name, m.effect.to, m.effect.serial, m.token))
+        self.held = [m for m in ordered if m.instance_id == self.instance_id][-MAX_HELD:]
+        return self.held
+
+    def _perform(self, act: Perform, seen: Observed) -> Observed:
+        held = self.claim()
+        if not held:
+            return seen
+        message = held[act.index % len(held)]
+        self._performance = (act.outcome, self.clock.now() - timedelta(seconds=act.ago))
+        came = self._dispatch.perform(message)
+        if came in {"done", "dead"}:
+            self.performed.setdefault(message.id, []).append(came)
+        if came != "lost":
+            self.held = [m for m in self.held if m is not message]
+        return replace(seen, answer=(message, came))
+
+    def _perform_one(self, briefing: Briefing) -> Performed:
+        outcome, at = self._performance
+        if outcome == "done":
+            now = self.clock.now()
+            return Performed(performed_at=min(now, max(at, briefing.message.queued_at)))
+        raise ActionError("It was told to fail.", effect=briefing.message.effect.kind, will_retry=outcome == "retry")
+
+    # Seeing
+
+    def _look(self, seen: Observed) -> Observed:
+        """Read what the act has left behind."""
+        if self.instance_id is None:
+            with self.opened.store.inner.reads() as reads:
+                page = reads.instances(InstanceQuery(definition=self.definition.name, subject=self.subject))
+            self.instance_id = page.rows[0].instance.id if page.rows else None
+        after = self.stored()
+        if self.instance_id is None or after is None:
+            return replace(seen, after=after)
+        head = seen.before.instance.head if seen.before else 0
+        if after.instance.head == head:
+            return replace(seen, after=after)
+        with self.opened.store.inner.reads() as reads:
+            rows = tuple(reads.entries(self.instance_id, after=head))
+            said = tuple(orjson.loads(row.canonical) for row in rows)
+            has_effects = any(one.get("effects") for one in said)
+            messages = tuple(self._new_messages(reads.messages(MessageQuery(instance_id=self.instance_id, limit=1000)).rows, head)) if has_effects else ()
+        self.rows += rows
+        self.history += said
+        return replace(seen, after=after, entries=rows, said=said, messages=messages)
+
+    def _new_messages(self, rows: Iterable[Message], head: int) -> list[Message]:
+        return [m for m in rows if m.sequence > head]
+
+    def _follow(self, seen: Observed) -> None:
+        """Let the shadow do what was done here, and take note of what was written."""
+        for said in seen.said:
+            if said["kind"] == Kind.REPORTED and "effects" not in said or said["kind"] == Kind.REFUSALS_COUNTED:
+                continue  # nobody wanted to hear it; a summary
+            self.notes.append(noted(said, has_codes=not self._has_checks(str(said["event"]))))
+            self._note_issues(said)
+        self._shadow(seen)
+
+    def _has_checks(self, event: str) -> bool:
+        type_ = next((t for n, t in self.definition.events.items() if n == event), None)
+        return type_ is not None and bool(type_.checks)
+
+    def _note_issues(self, said: Mapping[str, object]) -> None:
+        """Remember when codes and challenges were issued, so that no check finds one that cannot be there any more."""
+        if said["kind"] not in {Kind.ACCEPTED, Kind.STARTED}:
+            return
+        for name, type_ in self.definition.events.items():
+            if name == said["event"]:
+                for check in type_.checks:
+                    self.issued_at[self.definition.checks[check].use] = datetime.fromisoformat(str(said["occurred_at"]))
+
+    def _shadow(self, seen: Observed) -> None:
+        own = [s for s in seen.said if s["kind"] in {Kind.ACCEPTED, Kind.REFUSED, Kind.STARTED} and s["actor"] != "engine"]
+        act, event = seen.act, seen.event
+        if isinstance(act, Start) and seen.before is None and seen.after is not None and event is not None and own:
+            self.shadow.start(event, _facts(own[0]), subject=self.subject, instance_id=seen.after.instance.id, now=seen.now)
+        elif isinstance(act, Start) and seen.before is not None:
+            for told in (s for s in seen.said if s["kind"] == Kind.ACCEPTED and s["actor"] == "engine"):
+                self.shadow.tell(self.definition.events[told["event"]].name, now=seen.now)  # type: ignore[index]  # names of events are text
+        elif isinstance(act, Start) and isinstance(seen.answer, Refused):
+            self.coverage.refuse(self.definition.start.event, [r.code for r in seen.answer.reasons])
+        elif isinstance(act, Fire | Repeat) and event is not None and own:
+            self.shadow.fire(event, _facts(own[-1]), delegations=seen.delegations, now=seen.now, is_unscoped=self._is_elsewhere(act))
+        elif isinstance(act, Perform):
+            self._shadow_report(seen)
+
+    def _is_elsewhere(self, act: Fire | Repeat) -> bool:
+        return isinstance(act, Fire) and any(":" in role for role in act.roles)
+
+    def _shadow_report(self, seen: Observed) -> None:
+        told = [s for s in seen.said if s["kind"] == Kind.REPORTED and "effects" in s]
+        message = self._message_of(seen, told[0]) if told else None
+        if message is not None and told:
+            at = datetime.fromisoformat(str(told[0]["occurred_at"]))
+            is_done = told[0]["event"] == message.done
+            self.shadow.report(message, str(told[0]["event"]), performed_at=self._reported_at if is_done else at, now=seen.now)
+
+    @property
+    def _reported_at(self) -> datetime:
+        return self._last_report
+
+    def _message_of(self, seen: Observed, said: Mapping[str, object]) -> Effect | None:
+        message = self._last_message
+        return message.effect if message is not None else None
