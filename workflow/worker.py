@@ -184,8 +184,6 @@ class Worker:
         self._performing: set[threading.Thread] = set()
         self._metronome: BackgroundScheduler | None = None
 
-    # Without a metronome
-
     def run_until_idle(self, *, most_rounds: int = 10_000) -> Swept:
         """Sweep and dispatch in this thread until nothing is due any more; for demo, tests and ``--once``.
 
@@ -210,14 +208,11 @@ class Worker:
                 return total
         raise RuntimeError(f"There was still something due after {most_rounds} rounds.")
 
-    # With one
-
     def run(self) -> None:
         """Work until SIGTERM or SIGINT (in the main thread) or until `stop` is called from another one."""
-        with self._signals():
+        with _signals() as heard:
             self.start()
-            # In small steps, because a signal is looked at only when the waiting returns on some systems.
-            while not self._stopping.wait(1.0):
+            while not heard and not self._stopping.wait(0.2):
                 pass
         self.stop()
 
@@ -244,7 +239,7 @@ class Worker:
         _log.info("The worker has started with %d threads", self._pace.threads)
 
     def request_stop(self) -> None:
-        """Begin nothing new; safe in a signal handler."""
+        """Begin nothing new."""
         self._stopping.set()
         self._bell.set()
 
@@ -266,24 +261,6 @@ class Worker:
             _log.warning("Stopped before %d message(s) were finished; their leases run out: %s", len(left), ", ".join(left))
         _log.info("The worker has stopped")
         return not left and not any(thread.is_alive() for thread in self._threads)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn SIGTERM and SIGINT into `request_stop`; the second one of a kind has its usual effect."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def heard(number: int, _frame: FrameType | None) -> None:
-            signal.signal(number, before[signal.Signals(number)])
-            self.request_stop()
-
-        before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, was in before.items():
-                signal.signal(number, was)
 
     def _sweep_until_stopped(self) -> None:
         # The metronome goes by the wall clock: when that is set back the bell is silent, and the silence itself is the bell.
@@ -375,9 +352,8 @@ class Worker:
         if self._steady() - self._forgot_at < FORGET_SECONDS:
             return
         with self._engine.reads() as reads:
-            count = reads.forget_answers(until=self._engine.now())
+            reads.forget_answers(until=self._engine.now())
         self._forgot_at = self._steady()
-        _log.debug("Forgot %d expired answers", count)
 
     def _arm(self) -> None:
         """Let the metronome ring at the next due instant; what is overdue by now waits for the regular sweep."""
@@ -390,6 +366,29 @@ class Worker:
         if timedelta(0) < wait < timedelta(days=1):  # a sweep before then arms it again
             trigger = DateTrigger(run_date=host_now() + wait, timezone=UTC)
             metronome.add_job(self._bell.set, trigger, id="due", replace_existing=True, coalesce=True, misfire_grace_time=None)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT; the second one of a kind has its usual effect.
+
+    Only a list is touched: a lock taken in a signal handler may be held by the very thread that the handler interrupted.
+    """
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        heard.append(number)
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield heard
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
 
 
 def _metronome() -> BackgroundScheduler:

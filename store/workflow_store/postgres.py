@@ -13,7 +13,6 @@ from typing import Any, LiteralString, cast
 import psycopg
 import sqlalchemy as sa
 
-from workflow.errors import WorkflowError
 from workflow.ports import Change
 from workflow.states.instance import InstanceId
 from workflow_store import loading
@@ -54,10 +53,15 @@ class PsycopgRunner:
         """Make it durable."""
         self._cursor.execute("COMMIT")
 
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether the connection is open and without a transaction."""
+        raw = self._cursor.connection
+        return not raw.closed and raw.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
     def roll_back(self) -> None:
         """Undo what is not committed."""
-        raw = self._cursor.connection
-        if not raw.closed and raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        if not self.is_usable and not self._cursor.connection.closed:
             self._cursor.execute("ROLLBACK")
 
     def close(self) -> None:
@@ -91,11 +95,13 @@ class PostgresDatabase:
         run = self._pool.take()
         try:
             found = run.rows(statement, values)
-        except psycopg.Error as error:
-            fault = self._fault_of(run, error)
-            raise fault from error
-        except BaseException:
-            self._pool.drop(run)  # interrupted: nobody knows what the connection is in the middle of
+        except BaseException as error:
+            if run.is_usable:
+                self._pool.give(run)
+            else:
+                self._pool.drop(run)
+            if isinstance(error, psycopg.Error):
+                raise from_postgres(error) from error
             raise
         self._pool.give(run)
         return found
@@ -111,28 +117,17 @@ class PostgresDatabase:
             finally:
                 run.roll_back()
         except psycopg.Error as error:
-            raise self._fault_of(run, error) from error
-        except Exception:
-            self._pool.give(run)
-            raise
-        except BaseException:
-            self._pool.drop(run)
-            raise
-        else:
-            self._pool.give(run)
+            raise from_postgres(error) from error
+        finally:
+            # After an interruption in the middle of an answer it is not idle: such a connection is not used again.
+            if run.is_usable:
+                self._pool.give(run)
+            else:
+                self._pool.drop(run)
 
     def moment(self) -> AbstractContextManager[PsycopgRunner]:
         """Lend a connection that sees one moment of the database; writers go on meanwhile."""
         return self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-
-    def _fault_of(self, run: PsycopgRunner, error: psycopg.Error) -> WorkflowError:
-        """Give our error, and the connection back if it can be used again."""
-        fault = from_postgres(error)
-        if isinstance(fault, LostConnectionError):
-            self._pool.drop(run)
-        else:
-            self._pool.give(run)
-        return fault
 
     def unit(self, ending: ExitStack) -> PostgresUnit:
         """Give a unit of work."""
@@ -165,7 +160,10 @@ class PostgresUnit(Unit):
 
     def _rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         if self._held is not None:
-            return self._held.rows(statement, values)
+            try:
+                return self._held.rows(statement, values)
+            except psycopg.Error as error:
+                raise from_postgres(error) from error
         try:
             return self._database.rows(statement, values)
         except LostConnectionError:
@@ -175,7 +173,7 @@ class PostgresUnit(Unit):
     def _lock(self, instance_id: InstanceId | None) -> None:
         if self._held is None:
             self._held = self._ending.enter_context(self._database.transaction())
-        self._held.rows(self._book[loading.LOCK], {"instance_id": instance_id})
+        self._rows(self._book[loading.LOCK], {"instance_id": instance_id})
 
     def save(self, change: Change, /) -> None:
         """Write the change and commit; raises `ConflictError` when somebody was faster (nothing is written then)."""

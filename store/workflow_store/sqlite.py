@@ -190,7 +190,10 @@ class SqliteUnit(Unit):
 
     def _rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         if self._held is not None:
-            return self._held.rows(statement, values)
+            try:
+                return self._held.rows(statement, values)
+            except sqlite3.Error as error:
+                raise from_sqlite(error, is_joined=False) from error
         return self._database.rows(statement, values)
 
     def _lock(self, instance_id: InstanceId | None) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
-
 import workflow_store
+
 from tests.engine.conftest import ADMIN, House
 from workflow.audit.chain import verify
 from workflow.audit.commitment import TAG, opens
 from workflow.engine.retaining import Retention
 from workflow.errors import NotFoundError, RefusedError
-from workflow.ports import Compacting, Credential, CredentialChange, MessageQuery
+from workflow.ports import Change, Compacting, Credential, CredentialChange, MessageQuery
 from workflow.states.definition import FieldName
 from workflow.states.instance import Actor, Event, InstanceId
 
@@ -68,8 +69,6 @@ def give_password(house: House, id_: str, subject: str) -> None:
     """Give the subject a credential, as a check would."""
     with house.store.unit() as uow:
         loaded = uow.load(InstanceId(id_))
-        from workflow.ports import Change  # noqa: PLC0415  # only here
-
         one = Credential(subject=loaded.situation.instance.subject, kind="password", sealed=b"sealed password")
         instance = loaded.situation.instance
         uow.save(Change(instance=instance, is_new=False, expected_head=instance.head, credentials=(CredentialChange(credential=one),)))
@@ -214,8 +213,6 @@ def test_no_byte_stays_in_the_files(tmp_path):
         house.vault.open_personal(slots["field:email"].sealed, subject_key=loaded.subject_key, bound_to=f"{id_}|1|field:email")
     )
     committed = house.said(id_)[0]["personal"]["field:email"]
-    import base64  # noqa: PLC0415  # only here
-
     salt = base64.b64decode(opened["salt"])
     assert opens(committed, ADDRESS, salt), "before the erasure one field can be opened with its salt"
     blind = house.vault.blind("unique", "access", FieldName("email"), ADDRESS)
@@ -243,6 +240,6 @@ def test_a_postgres_database_keeps_nothing_that_is_alive(postgres_url):
     store.compact()
     with store.engine.connect() as connection:
         for table in ("sealed_values", "subject_keys", "unique_values", "answers"):
-            assert connection.exec_driver_sql(f"SELECT count(*) FROM workflow_{table}").scalar() == 0  # noqa: S608  # our own names
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM workflow_{table}").scalar() == 0
     assert verify(house.engine.history(id_)) == 4
     store.close()

@@ -226,6 +226,32 @@ with workflow_store.connect(sys.argv[1]).unit() as uow:
 """
 
 
+def test_row_that_stays_locked_is_a_conflict(postgres_url):
+    """Who waits too long for a row lock is told to try again, at the statement that waited."""
+    store = workflow_store.connect(postgres_url)
+    add(store, rows.first())
+    with psycopg.connect(plain(postgres_url)) as host:
+        host.execute("SELECT 1 FROM workflow_instances FOR UPDATE")
+        with store.unit() as uow, pytest.raises(ConflictError):
+            uow.load(I1, lock=True)
+    assert 1 == head(store)
+    store.close()
+
+
+def test_lost_connection_under_the_lock_is_told_at_once(postgres_url):
+    """A read inside a locked unit whose connection died raises our own error, and the next unit gets a new connection."""
+    store = workflow_store.connect(postgres_url)
+    add(store, rows.first())
+    with store.unit() as uow:
+        uow.load(I1, lock=True)
+        _end_connections(postgres_url)
+        with pytest.raises(StoreError, match="lost"):
+            uow.personal(I1)
+    add(store, rows.following())
+    assert 2 == head(store)
+    store.close()
+
+
 def test_killed_process_blocks_nobody(sqlite_url):
     """A process that dies while it holds the file's write lock leaves neither lock nor rows."""
     assert 9 == subprocess.run([sys.executable, "-c", DYING, sqlite_url], check=False).returncode

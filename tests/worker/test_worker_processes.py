@@ -46,11 +46,11 @@ def test_a_worker_killed_in_the_middle_of_a_sweep_loses_nothing(url: str, tmp_pa
     count = 120
     people = registered_before(url, tmp_path, count)
     with Mailbox() as box, opened(url) as engine:
-        with worker_process(url, box.port) as first:
+        with worker_process(url, box.port, lease_seconds=3) as first:
             eventually(lambda: 0 < _fired(engine) < count)
             killed(first)
         assert _fired(engine) < count
-        with worker_process(url, box.port):
+        with worker_process(url, box.port, lease_seconds=3):
             eventually(lambda: is_at_rest(engine), seconds=60)
         assert message_states(engine) == {"done": 2 * count}
         for person in people:

@@ -54,7 +54,10 @@ class EntryRow:
             ("occurred_at", instant(self.occurred_at)),
             ("recorded_at", instant(self.recorded_at)),
         )
-        return next((name for name, value in pairs if said.get(name) != value), None)
+        for name, value in pairs:  # a loop and no generator: verifying a store asks this for each entry there is
+            if said.get(name) != value:
+                return name
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,9 +180,9 @@ class KeyVault:
         """Give 32 random bytes for a commitment."""
         return secrets.token_bytes(32)
 
-    def sign(self, message: bytes, /) -> bytes:
-        """Sign with the Ed25519 key derived from the newest environment key (RFC 8032); 64 bytes."""
-        return self._newest.sign.sign(message)
+    def sign(self, message: bytes, /, *, kid: str | None = None) -> bytes:
+        """Sign with the Ed25519 key derived from an environment key, the newest one when None (RFC 8032); 64 bytes."""
+        return self._of(kid or self._kid).sign.sign(message)
 
     def public_key(self, kid: str | None = None) -> bytes:
         """Give the 32 bytes that verify signatures made under a key (the newest one when None)."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli import definitions, demo_command, history, instances, operations
+from workflow.cli import audit, definitions, demo_command, history, instances, operations
 from workflow.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -42,3 +42,4 @@ definitions.register(app)
 instances.register(app)
 operations.register(app)
 history.register(app)
+audit.register(app)

@@ -217,31 +217,20 @@ def staged(folder: Path) -> Iterator[Stage]:
         raise DemoError(f"There is a demo in {folder} already: give another folder, or remove it.")
     calendar = read_calendar(bootstrap.definitions_folder() / "calendars" / "ern-office.yaml")
     clock = VirtualClock(morning_before_long_weekend(calendar))
-    engine = bootstrap.open_engine(
-        f"sqlite:///{database}",
-        keys=development_keys(),
-        clock=clock,
-        extensions=bootstrap.Extensions(directory=DIRECTORY),
-        upgrade=True,
-    )
-    bootstrap.publish(engine, "cpms-access")
+    extensions = bootstrap.Extensions(directory=DIRECTORY)
+    url = f"sqlite:///{database}"
     texts = Texts(folder / "text-messages.jsonl", clock)
     push, cpms = SimulatedPush(), SimulatedCpms(folder / "cpms-accounts.json")
-    with Mailbox() as mailbox:
+    with (
+        bootstrap.open_engine(url, keys=development_keys(), clock=clock, extensions=extensions, upgrade=True) as engine,
+        Mailbox() as mailbox,
+    ):
+        bootstrap.publish(engine, "cpms-access")
+        mail = MailSettings(
+            host=mailbox.host, port=mailbox.port, sender="no-reply@access.example.org", security="none", operators="ops@access.example.org"
+        )
         made = bootstrap.performers(
-            engine,
-            mail=MailSettings(
-                host=mailbox.host,
-                port=mailbox.port,
-                sender="no-reply@access.example.org",
-                security="none",
-                operators="ops@access.example.org",
-            ),
-            site=site_of(BASE_URL),
-            sms=texts,
-            push=push,
-            targets={"cpms_account": cpms},
-            zone=calendar.zone,
+            engine, mail=mail, site=site_of(BASE_URL), sms=texts, push=push, targets={"cpms_account": cpms}, zone=calendar.zone
         )
         worker = Worker(engine, bootstrap.dispatch(engine, performer=made, base_url=BASE_URL))
         yield Stage(

@@ -43,10 +43,5 @@ def opened_by(settings: Settings, *, upgrade: bool = False) -> Iterator[Engine]:
     """Open an engine by settings that were read before."""
     from workflow import bootstrap
 
-    engine = bootstrap.open_engine(settings.database_url, settings=settings, upgrade=upgrade)
-    try:
+    with bootstrap.open_engine(settings.database_url, settings=settings, upgrade=upgrade) as engine:
         yield engine
-    finally:
-        close = getattr(engine.store, "close", None)  # a store of our own has it; the port does not ask for it
-        if close is not None:
-            close()

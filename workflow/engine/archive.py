@@ -5,21 +5,25 @@ Promises: reads only; what is published never changes, so each document is read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
 
+from workflow.audit.delegations import Delegations
 from workflow.audit.entry import EntryRow
 from workflow.audit.explain import Deadline, explain
+from workflow.audit.replay import Illegal, Replayed, replay
 from workflow.engine.core import Engine
 from workflow.errors import NotFoundError
-from workflow.ports import Document, DocumentKind
+from workflow.ports import SYSTEM, Document, DocumentKind
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
 from workflow.states.definition import Digest
+from workflow.states.instance import Instance
 from workflow.states.machine import Table
+from workflow.states.making import World
 
 PAGE = 1000
 
@@ -94,6 +98,34 @@ class Archive:
             now=now or max(self.engine.now(), entries[-1].recorded_at),
             calendar=newest,
         )
+
+    def world(self, digests: Mapping[str, Digest]) -> World:
+        """Give the documents that an entry names, compiled.
+
+        Raises:
+            NotFoundError: one of them is not in the store.
+        """
+        return World(
+            table=self.table(digests["definition"]),
+            calendar=self.calendar(digests.get("calendar")),
+            catalogue=self.catalogue(digests.get("catalogue")),
+        )
+
+    def delegations(self) -> Delegations:
+        """Read who could act for whom and when, from the system's chain; nobody when it is empty."""
+        try:
+            return Delegations.read(self.entries(SYSTEM))
+        except NotFoundError:
+            return Delegations()
+
+    def conform(self, instance: Instance, delegations: Delegations) -> Replayed:
+        """Replay the stored history of an instance; see `workflow.audit.replay`."""
+        rows = self.entries(instance.id)
+        try:
+            return replay(rows, subject=instance.subject, worlds=self.world, delegations=delegations)
+        except NotFoundError as error:
+            illegal = Illegal(instance_id=instance.id, sequence=1, event=rows[0].event, code="document_missing", message=str(error))
+            return Replayed(instance_id=instance.id, count=0, situation=None, illegal=illegal)
 
     def _document(self, kind: DocumentKind, digest: Digest) -> Document:
         with self.engine.store.unit() as uow:

@@ -112,7 +112,10 @@ def _role_missing(definition: Definition, event: EventType, actor: Actor, fields
     for name in event.by:
         role = definition.roles[name]
         scope = scope_of(role, fields)
-        wanted.append(f"{name} for {scope}" if scope else name)
+        if role.scope is None:
+            wanted.append(str(name))
+        else:
+            wanted.append(f"{name} for {scope}" if scope else f"{name} for the {role.scope}, which is not chosen yet")
     needed = " or ".join(wanted) or "the engine itself"
     held = ", ".join(sorted(str(grant) for grant in actor.grants)) or "no role"
     return Reason(

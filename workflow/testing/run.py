@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -18,8 +19,8 @@ from workflow.errors import ActionError, ConflictError, DeadlineError, RefusedEr
 from workflow.ports import Briefing, InstanceQuery, Message, MessageQuery, Performed, WorkQuery
 from workflow.states.definition import Definition
 from workflow.states.effects import Effect, Work
-from workflow.states.instance import Actor, ActorId, Delegation, Event, Instance, InstanceId, Situation
-from workflow.states.step import World, settle
+from workflow.states.instance import Actor, ActorId, Delegation, Event, InstanceId, Situation
+from workflow.states.step import settle
 from workflow.states.verdict import Accepted, Kind, Merged, Refused, Verdict
 from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
 from workflow.testing.clock import START, VirtualClock
@@ -86,7 +87,11 @@ class Rig:
         self.notes: list[Note] = []
         self.issued_at: dict[str, datetime] = {}
         self.performed: dict[str, list[str]] = {}
+        self.marks: dict[str, Any] = {}
+        """What oracles remember from one act to the next."""
         self._performance: tuple[str, datetime] = ("done", start_at)
+        self._performing: Message | None = None
+        self._performed_at = start_at
         self._dispatch = Dispatch(self.engine, performer=self._perform_one, next_attempt=_again, link_url=lambda *parts: "/".join(parts))
 
     @property
@@ -262,6 +267,7 @@ class Rig:
             return seen
         message = held[act.index % len(held)]
         self._performance = (act.outcome, self.clock.now() - timedelta(seconds=act.ago))
+        self._performing = message
         came = self._dispatch.perform(message)
         if came in {"done", "dead"}:
             self.performed.setdefault(message.id, []).append(came)
@@ -272,8 +278,8 @@ class Rig:
     def _perform_one(self, briefing: Briefing) -> Performed:
         outcome, at = self._performance
         if outcome == "done":
-            now = self.clock.now()
-            return Performed(performed_at=min(now, max(at, briefing.message.queued_at)))
+            self._performed_at = min(self.clock.now(), max(at, briefing.message.queued_at))
+            return Performed(performed_at=self._performed_at)
         raise ActionError("It was told to fail.", effect=briefing.message.effect.kind, will_retry=outcome == "retry")
 
     # Seeing
@@ -344,16 +350,28 @@ class Rig:
 
     def _shadow_report(self, seen: Observed) -> None:
         told = [s for s in seen.said if s["kind"] == Kind.REPORTED and "effects" in s]
-        message = self._message_of(seen, told[0]) if told else None
-        if message is not None and told:
-            at = datetime.fromisoformat(str(told[0]["occurred_at"]))
-            is_done = told[0]["event"] == message.done
-            self.shadow.report(message, str(told[0]["event"]), performed_at=self._reported_at if is_done else at, now=seen.now)
+        if not told or self._performing is None:
+            return
+        effect, name, occurred_at = self._performing.effect, str(told[0]["event"]), datetime.fromisoformat(str(told[0]["occurred_at"]))
+        self.shadow.report(effect, name, performed_at=self._performed_at if name == effect.done else occurred_at, now=seen.now)
 
-    @property
-    def _reported_at(self) -> datetime:
-        return self._last_report
 
-    def _message_of(self, seen: Observed, said: Mapping[str, object]) -> Effect | None:
-        message = self._last_message
-        return message.effect if message is not None else None
+def _answered(call: Callable[[], Accepted | Refused | Merged]) -> object:
+    """Give the answer; a refusal and a conflict are answers too."""
+    try:
+        return call()
+    except RefusedError as error:
+        return Refused(reasons=error.reasons, instance_id=InstanceId(error.instance_id or ""), sequence=error.sequence)
+    except ConflictError as error:
+        return error
+
+
+def _again(effect: Effect, attempts: int, chance: float, now: datetime) -> datetime | None:
+    """Try again after half a minute, three times, without the jitter of production, so that a run can be done again."""
+    del effect, chance
+    return now + timedelta(seconds=30) if attempts < RETRIES else None
+
+
+def _facts(said: Mapping[str, object]) -> Mapping[str, bool | int | str]:
+    found = said.get("facts")
+    return found if isinstance(found, Mapping) else {}
