@@ -102,7 +102,7 @@ def measure(scale: int) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         with _closing(PlainSqlite(Path(folder) / "plain.db")) as plain:
             yield from _fire("SQLite", plain, f"sqlite:///{folder}/ours.db", 0.5, scale)
-        with server(is_durable=True) as url, _closing(PlainPostgres(new_database(url))) as plain:
+        with server(is_durable=True, is_loopback=True) as url, _closing(PlainPostgres(new_database(url))) as plain:
             yield from _fire("PostgreSQL", plain, new_database(url), 1.0, scale)
 
 

@@ -3,7 +3,7 @@
 Promises: every arm depends on the compare-and-set of the instance, so that a lost race writes nothing; a part that is not as
 it was read (a credential, a fencing token) makes the statement fail, so that nothing of it stays.
 
-A single entry, timer or message, which is the usual thing, comes in as plain values. Several rows come in as JSON, one
+A single entry, timer, message or answer, which is the usual thing, comes in as plain values. Several rows come in as JSON, one
 value per arm, so that the text of the statement does not depend on their number. Sub-statements see the tables as they
 were before, and may not touch a row twice: therefore what stays is upserted and only the rest deleted.
 """
@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from workflow.audit.entry import EntryRow
-from workflow.ports import Change, Message
+from workflow.ports import Change, Message, StoredAnswer
 from workflow.states.instance import Instance, Timer
 from workflow_store import mapping
 from workflow_store.changes import credential_changes, moved, removed_timers, unique_changes
@@ -84,6 +84,9 @@ ARMS = {
         "ON CONFLICT (instance_id, key) DO UPDATE SET event = excluded.event, state = excluded.state, position = excluded.position, "
         "armed_at = excluded.armed_at, base_at = excluded.base_at, remaining_days = excluded.remaining_days, "
         "remaining_seconds = excluded.remaining_seconds, due_at = excluded.due_at)"
+    ),
+    "timer_removed": (
+        "did_timer_removed AS (DELETE FROM {timers} t USING did_head h WHERE t.instance_id = h.id AND t.key = :timer_removed::text)"
     ),
     "timers_removed": (
         "did_timers_removed AS (DELETE FROM {timers} t USING did_head h, json_array_elements_text(:timers_removed::text::json) r(key) "
@@ -152,9 +155,8 @@ ARMS = {
     ),
     "answer": (
         "did_answer AS (INSERT INTO {answers} AS a (key, content, instance_id, sequence, is_accepted, body, expires_at) "
-        "SELECT r.key, r.content, r.instance_id, r.sequence, r.is_accepted, decode(r.body, 'hex'), r.expires_at "
-        "FROM did_head h, json_to_record(:answer::text::json) AS r(key text, content text, instance_id text, sequence bigint, "
-        "is_accepted boolean, body text, expires_at timestamptz) "
+        "SELECT :answer_key::text, :answer_content::text, h.id, :answer_sequence::bigint, :answer_is_accepted::boolean, "
+        ":answer_body::bytea, :answer_expires_at::text::timestamptz FROM did_head h "
         "ON CONFLICT (key) DO UPDATE SET content = excluded.content, instance_id = excluded.instance_id, sequence = excluded.sequence, "
         "is_accepted = excluded.is_accepted, body = excluded.body, expires_at = excluded.expires_at "
         "WHERE a.expires_at <= :recorded_at::text::timestamptz RETURNING 1)"
@@ -227,7 +229,7 @@ def values_of(change: Change) -> tuple[tuple[str, ...], Values]:
         made[name] = mapping.to_json(rows)
 
     _rows_of(change, arm, arms, made)
-    _usual(change, arm, arms)
+    _usual(change, arm, arms, made)
     if change.credentials or change.sealed or change.subject_key is not None:
         _people(change, arm)
     if change.unique_added or change.unique_removed:
@@ -285,8 +287,12 @@ def _rows_of(change: Change, arm: Arm, arms: list[str], made: Values) -> None:
         arm("messages", change.messages)
 
 
-def _usual(change: Change, arm: Arm, arms: list[str]) -> None:
-    if change.timers_removed and (removed := removed_timers(change)):
+def _usual(change: Change, arm: Arm, arms: list[str], made: Values) -> None:
+    removed = removed_timers(change) if change.timers_removed else []
+    if len(removed) == 1:
+        arms.append("timer_removed")
+        made["timer_removed"] = removed[0]
+    elif removed:
         arm("timers_removed", removed)
     if change.settled is not None:
         arm("settled", change.settled)
@@ -295,7 +301,8 @@ def _usual(change: Change, arm: Arm, arms: list[str]) -> None:
     if change.work is not None:
         _work(change, arm, arms)
     if change.answer is not None:
-        arm("answer", change.answer)
+        arms.append("answer")
+        _answer(change.answer, made)
 
 
 def _entry(one: EntryRow, made: Values) -> None:
@@ -322,6 +329,15 @@ def _timer(one: Timer, made: Values) -> None:
     made["timer_days"] = one.remaining.days
     made["timer_seconds"] = one.remaining.seconds
     made["timer_due_at"] = None if one.due_at is None else one.due_at.isoformat()
+
+
+def _answer(one: StoredAnswer, made: Values) -> None:
+    made["answer_key"] = one.key
+    made["answer_content"] = one.content
+    made["answer_sequence"] = one.sequence
+    made["answer_is_accepted"] = one.is_accepted
+    made["answer_body"] = one.body
+    made["answer_expires_at"] = one.expires_at.isoformat()
 
 
 def _message(one: Message, made: Values) -> None:

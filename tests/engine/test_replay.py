@@ -225,7 +225,7 @@ FORGERIES = {
     "another origin": ("create", {"from": "requested.open"}, "from"),
     "no role": ("create", {"roles": []}, "role_missing"),
     "another role": ("create", {"roles": ["team:ERKNet"]}, "role_missing"),
-    "another network": ("approve", {"roles": ["team:VASCERN"]}, "role_missing"),
+    "another network": ("approve", {"roles": ["team:VASCERN"]}, "roles"),
     "the subject decides": ("create", {"actor": "ana"}, "own_request"),
     "one person in two stages": ("create", {"actor": "dee"}, "two_stages"),
     "a deputy of nobody": ("approve", {"on_behalf_of": "cy"}, "role_missing"),

@@ -1,16 +1,45 @@
-"""Commands for auditors: explain, and the group ``audit``."""
+"""Commands for auditors over histories: explain, and audit conform, erase, retain."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from workflow.cli.audit import audit
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import Database, InstanceArgument, Json
+from workflow.cli.options import ActorOption, Database, InstanceArgument, Json
+
+if TYPE_CHECKING:
+    from workflow.engine import Engine
+    from workflow.export.population import Wanted
+
+_INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+Definition = Annotated[str | None, typer.Option("--definition", metavar="NAME", help="Only of this definition.")]
+State = Annotated[str | None, typer.Option("--state", help="Only in this state now, or one inside it.")]
+Outcome = Annotated[str | None, typer.Option("--outcome", help="Only with this outcome: success, failure, neutral, or open.")]
+Since = Annotated[
+    datetime | None, typer.Option("--from", metavar="INSTANT", formats=_INSTANTS, help="Only started at or after this (UTC).")
+]
+Until = Annotated[datetime | None, typer.Option("--to", metavar="INSTANT", formats=_INSTANTS, help="Only started before this (UTC).")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(explain)
+    audit.command("conform")(conform)
+    audit.command("erase")(erase)
+    audit.command("retain")(retain)
+
+
+def wanted_of(definition: str | None, state: str | None, outcome: str | None, *, since: datetime | None, until: datetime | None) -> Wanted:
+    """Give the population that the options name."""
+    from workflow.export.population import OUTCOMES, Wanted
+
+    if outcome is not None and outcome not in OUTCOMES:
+        raise typer.BadParameter(f"The outcome is one of {', '.join(OUTCOMES)}.")
+    return Wanted(definition=definition, state=state, outcome=outcome, since=_aware(since), until=_aware(until))
 
 
 def explain(instance: InstanceArgument, database: Database = None, json: Json = False) -> None:
@@ -35,3 +64,122 @@ def explain(instance: InstanceArgument, database: Database = None, json: Json = 
         print_deadlines(found, zone)
     if not all(one.agrees for one in found):
         raise typer.Exit(FINDINGS)
+
+
+def conform(
+    definition: Definition = None,
+    state: State = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Replay every history against the definition in force at its entries, and name the first illegal entry of each bad one.
+
+    Legal means: given the recorded facts and roles. Transitions, guards, quorums, stages of decisions, delegations, effects and
+    deadlines are decided again. The exit code is 1 when a history is illegal.
+    """
+    from workflow.cli import output
+    from workflow.cli.counting import counting
+    from workflow.cli.opening import opened
+    from workflow.engine.archive import Archive
+    from workflow.export.population import instances
+
+    wanted = wanted_of(definition, state, outcome, since=since, until=until)
+    bad, count, entries = [], 0, 0
+    with opened(database) as engine, counting("replaying", is_wanted=not json) as tell:
+        archive = Archive(engine)
+        delegations = archive.delegations()
+        for count, instance in enumerate(instances(archive, wanted), start=1):  # how many there were is told
+            found = archive.conform(instance, delegations)
+            entries += found.count
+            if found.illegal is not None:
+                bad.append(found.illegal)
+            tell(count, entries)
+    if json:
+        said = [{"instance": i.instance_id, "sequence": i.sequence, "event": i.event, "code": i.code, "message": i.message} for i in bad]
+        output.emit({"histories": count, "legal_entries": entries, "illegal": said})
+    else:
+        output.say(f"{count} histories replayed, {entries} entries are legal given the recorded facts and roles.")
+        for one in bad:
+            output.say(f"\n{one.instance_id}  entry {one.sequence} ({one.event}) is illegal: {one.code}", style="bold red")
+            output.pairs([("why", one.message)], indent=2)
+    if bad:
+        raise typer.Exit(FINDINGS)
+
+
+def erase(
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="Opaque id of the person.")],
+    basis: Annotated[str, typer.Option("--basis", help="The ground, as it stays in the history; it names no person.")],
+    actor: ActorOption,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Erase a person: close what is under way, then destroy their values, salts, key and credentials.
+
+    The history stays and proves itself as before, with an entry that says who erased what, on which basis. The database's files
+    are written anew, so that no byte stays in them; backups keep what they have.
+    """
+    from workflow.cli import output
+    from workflow.cli.opening import opened
+    from workflow.states.instance import Actor
+    from workflow.states.verdict import Refused
+
+    with opened(database) as engine:
+        done = engine.erase(subject, basis=basis, actor=Actor.of(actor, "administrator"))
+        if isinstance(done, Refused):
+            done.raise_()
+        compact(engine)
+    if json:
+        output.emit({"subject": subject, "erased": done.instances, "erased_before": done.before, "closed": done.closed})
+        return
+    for title, ids in (("closed first", done.closed), ("erased", done.instances), ("erased before", done.before)):
+        for instance_id in ids:
+            output.say(f"{title}: {instance_id}")
+    output.say("What was deleted is out of the database's files. Backups that were made before still have it.")
+
+
+def retain(
+    definition: Definition = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only name what is past its period.")] = False,
+    actor: Annotated[str, typer.Option("--actor", metavar="ID", help="Opaque id of who acts.")] = "system:retention",
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Erase what is past the retention of its definition: ended onboardings, counted from their outcome.
+
+    After a success the account lives on, so its values stay unless the definition names a period for a success.
+    """
+    from workflow.cli import output
+    from workflow.cli.opening import opened
+    from workflow.engine.retaining import Retention
+    from workflow.states.instance import Actor
+
+    with opened(database) as engine:
+        retention = Retention(engine)
+        found = retention.expired(definition)
+        if found and not dry_run:
+            retention.erase(found, actor=Actor.of(actor, "administrator"))
+            compact(engine)
+    if json:
+        rows = [{"instance": one.instance_id, "outcome": one.outcome, "kept_until": output.instant(one.kept_until)} for one in found]
+        output.emit({"expired": rows, "is_erased": bool(found) and not dry_run})
+        return
+    output.columns(
+        ("instance", "outcome", "reached", "kept until"),
+        [(one.instance_id, one.outcome, output.local(one.reached_at), output.local(one.kept_until)) for one in found],
+    )
+    output.say(f"{len(found)} past their period" + (", not erased (--dry-run)." if dry_run else ", erased." if found else "."))
+
+
+def compact(engine: Engine) -> None:
+    """Give back the room of what was deleted, where the store can."""
+    from workflow.ports import Compacting
+
+    if isinstance(engine.store, Compacting):
+        engine.store.compact()
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

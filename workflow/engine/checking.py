@@ -81,7 +81,9 @@ def run_checks(
         if name not in cache.results:
             cache.results[name] = yield Call(lambda seen=seen: parts.checks.run(seen), is_slow=True)  # type: ignore[misc]  # bound now
         found[name] = cache.results[name]
-        if is_public and situation is not None and is_hopeless(world, situation, permitted, facts_of(found), now=now):
+        if not is_public or situation is None:
+            continue
+        if is_hopeless(world, situation, permitted, facts_of(found), delegations=loaded.delegations, now=now):
             break
     return found
 

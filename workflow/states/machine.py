@@ -219,10 +219,15 @@ class Table:
         for rule in transition.guards:
             guard = compile_guard(rule.source, leaves)
             checks = frozenset(leaf.split(".")[1] for leaf in guard.reads if leaf.startswith("facts."))
-            is_open = any(leaf.startswith(("facts.", "event.")) for leaf in guard.reads)
+            is_open = any(is_open_leaf(leaf) for leaf in guard.reads)
             rules.append(CompiledRule(rule=rule, guard=guard, checks=checks, is_open=is_open))
         values = {a: compile_guard(a.source, leaves) for a in transition.assignments if a.source is not None}
         return Arrow(transition=transition, rules=tuple(rules), values=values)
+
+
+def is_open_leaf(leaf: str) -> bool:
+    """Tell whether a leaf is only known with the payload and the facts of one event; the event's own name always is."""
+    return leaf.startswith(("facts.", "event.")) and leaf != "event.name"
 
 
 def _take(arrow: Arrow, is_counted_only: bool, attempt: _Attempt) -> bool:  # noqa: FBT001  # bound by partial, called by the library

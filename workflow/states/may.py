@@ -5,16 +5,18 @@ Promises: pure; `may` never says `Allowed` where `decide` could still refuse for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from workflow.errors import Reason
-from workflow.states.definition import EventName, EventType, StatePath
+from workflow.states.definition import EventName, StatePath
 from workflow.states.effects import Work
+from workflow.states.guards import GuardFault
 from workflow.states.instance import Actor, Delegation, Event, Situation
-from workflow.states.machine import Arrow
+from workflow.states.machine import Arrow, is_open_leaf
 from workflow.states.making import World
-from workflow.states.step import permit
+from workflow.states.payload import validate
+from workflow.states.step import permit, value_fault
 from workflow.states.verdict import Allowed, Depends, Facts, Permitted, Refused, Verdict
 from workflow.states.view import View
 from workflow.states.who import Holders, is_deputy_of, scope_of
@@ -31,11 +33,10 @@ def may(
     now: datetime,
 ) -> Verdict:
     """Say whether the actor may fire the event now; `Depends` names the payload values and checks that decide."""
-    type_ = world.definition.events.get(name)
     event, subject = Event(name=name, actor=actor), situation.instance.subject
     judged = permit(world, situation, event, subject=subject, delegations=delegations, holders=holders, now=now, is_payload_known=False)
-    if isinstance(judged, Refused) or type_ is None:  # permit refuses an unknown event; the second half tells the type checker
-        return judged if isinstance(judged, Refused) else Allowed()
+    if isinstance(judged, Refused):
+        return judged
     view = View(
         definition=world.definition,
         instance=situation.instance,
@@ -44,10 +45,12 @@ def may(
         is_subject=actor.id == subject,
         is_deputy=judged.on_behalf_of is not None or is_deputy_of(actor.id, subject, delegations, now),
     )
-    return _by_guards(world.table.arrows(situation.instance.state, name), view, type_)
+    return _by_guards(world, view, actor)
 
 
-def is_hopeless(world: World, situation: Situation, permitted: Permitted, facts: Facts, *, now: datetime) -> bool:
+def is_hopeless(
+    world: World, situation: Situation, permitted: Permitted, facts: Facts, *, delegations: Collection[Delegation], now: datetime
+) -> bool:
     """Tell whether an event will be refused whatever the checks that have not yet been run find."""
     instance, event = situation.instance, permitted.event
     view = View(
@@ -58,7 +61,7 @@ def is_hopeless(world: World, situation: Situation, permitted: Permitted, facts:
         payload=permitted.payload,
         facts=facts,
         is_subject=event.actor.id == instance.subject,
-        is_deputy=permitted.on_behalf_of is not None,
+        is_deputy=permitted.on_behalf_of is not None or is_deputy_of(event.actor.id, instance.subject, delegations, now),
     )
     return all(arrow.is_out(view) for arrow in world.table.arrows(instance.state, event.name))
 
@@ -89,22 +92,39 @@ def earliest_due_at(situation: Situation) -> datetime | None:
     return min([t.due_at for t in situation.timers if t.due_at is not None], default=None)
 
 
-def _by_guards(arrows: tuple[Arrow, ...], view: View, type_: EventType) -> Verdict:
+def _by_guards(world: World, view: View, actor: Actor) -> Verdict:
     """Judge the guards that need neither payload nor facts; whatever is left open is what it depends on."""
     refusing: list[Reason] = []
-    for arrow in arrows:
+    for arrow in world.table.arrows(view.instance.state, view.event):
         closed = [reason for rule in arrow.rules if not rule.is_open for reason in arrow.failures_of(rule, view)]
         if closed:
             refusing += closed
             continue
-        on = _open_parts(arrow, type_)
-        return Depends(on=on) if on else Allowed()
+        on = _open_parts(world, arrow, view)
+        if on:
+            return Depends(on=on)
+        # Nothing is open, so this transition is the one that would be taken; only what it writes could still be impossible.
+        faults = _value_faults(arrow, view) if arrow.is_reached(view, actor.id) else ()
+        return Refused(reasons=faults) if faults else Allowed()
     return Refused(reasons=tuple(dict.fromkeys(refusing)))
 
 
-def _open_parts(arrow: Arrow, type_: EventType) -> tuple[str, ...]:
-    needed = [name for name, field in type_.payload.items() if field.is_required or field.must_be is not None]
-    by_guards: Iterable[str] = (
-        leaf.removeprefix("event.") for rule in arrow.rules if rule.is_open for leaf in rule.guard.reads if leaf.startswith("event.")
-    )
-    return tuple(dict.fromkeys((*needed, *by_guards, *type_.checks)))
+def _open_parts(world: World, arrow: Arrow, view: View) -> tuple[str, ...]:
+    """Name the payload values and checks on which a transition depends: those that an empty payload lacks, and those that it reads."""
+    type_ = world.definition.events[view.event]
+    fields: Mapping[str, object] = {**view.instance.fields}  # type: ignore[dict-item]  # names of fields are text
+    _, lacking = validate(type_, {}, instance_fields=fields, catalogue=world.catalogue)
+    guards = (*(rule.guard for rule in arrow.rules), *arrow.values.values())
+    read = (leaf.removeprefix("event.") for guard in guards for leaf in guard.reads if is_open_leaf(leaf) and leaf.startswith("event."))
+    return tuple(dict.fromkeys((*(reason.field for reason in lacking), *read, *type_.checks)))
+
+
+def _value_faults(arrow: Arrow, view: View) -> tuple[Reason, ...]:
+    """Say which values a transition could not compute; `decide` would refuse for them."""
+    found = []
+    for value in arrow.values.values():
+        try:
+            value.evaluate(view.look_up)
+        except GuardFault as fault:
+            found.append(value_fault(fault))
+    return tuple(found)

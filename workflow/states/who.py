@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from workflow.errors import Reason
 from workflow.states.definition import Definition, EventType, FieldName, Role, RoleName
-from workflow.states.instance import Actor, ActorId, Delegation, Grant, Instance
+from workflow.states.instance import ENGINE_ACTOR, Actor, ActorId, Delegation, Grant, Instance
 
 Holders = Callable[[RoleName, str | None], Collection[ActorId]]
 """Who holds a role for a scope now, by the host's directory; asked only when a deputy acts."""
