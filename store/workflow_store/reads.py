@@ -182,7 +182,7 @@ class StoreReads:
         return bool(self._rows(PUT_BACK, values))
 
     def messages(self, query: MessageQuery) -> Page[Message]:
-        """List the outbox in the order of queueing."""
+        """List the outbox by id, which the engine makes in the order of queueing."""
         values: dict[str, Any] = {"limit": query.limit + 1}
         where = []
         for name in ("state", "instance_id"):
@@ -190,11 +190,10 @@ class StoreReads:
                 where.append(f"o.{name} = :{name}::text")
                 values[name] = wanted
         if query.after is not None:
-            where.append("(o.queued_at, o.id) > (:after_at, :after_id::text)")
-            at, values["after_id"] = read_cursor(query.after, int, str)
-            values["after_at"] = self._at(_instant_of(at))
-        rows = self._rows(_listing(loading.MESSAGE, "{outbox} o", where, "o.queued_at, o.id"), values)
-        return _page([mapping.message_from(row) for row in rows], query.limit, lambda one: cursor(micros(one.queued_at), one.id))
+            where.append("o.id > :after_id::text")
+            (values["after_id"],) = read_cursor(query.after, str)
+        rows = self._rows(_listing(loading.MESSAGE, "{outbox} o", where, "o.id"), values)
+        return _page([mapping.message_from(row) for row in rows], query.limit, lambda one: cursor(one.id))
 
     def retry(self, message_id: str, *, now: datetime) -> bool:
         """Make a dead message due again with a fresh budget of attempts; False when it is not dead."""

@@ -7,10 +7,11 @@ Promises: one read transaction, so that all calls see the same rows while others
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from workflow.errors import AuditError
 from workflow.ports import Document, KeptCheckpoint, Leaf, Message, SequencedEntry
 from workflow.states.instance import InstanceId, Situation
 from workflow_store import loading, mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from workflow_store.postgres import PostgresDatabase
     from workflow_store.sqlite import SqliteDatabase
 
+T = TypeVar("T")
 PAGE = 2000
 LEAF = "l.position, l.instance_id, l.sequence, l.leaf_hash"
 ENTRIES = (
@@ -85,13 +87,13 @@ class StoreSnapshot:
     def entries(self) -> Iterator[SequencedEntry]:
         """Give every entry by instance and sequence."""
         rows = self._pages(ENTRIES, {"id": "", "number": 0}, lambda row: {"id": row[0], "number": row[1]})
-        return (SequencedEntry(mapping.entry_from(row), row[12], row[13], bool(row[14])) for row in rows)
+        return _made(rows, lambda row: SequencedEntry(mapping.entry_from(row), row[12], row[13], bool(row[14])), "an entry")
 
     def situations(self) -> Iterator[Situation]:
         """Give every instance with its timers by id."""
         wanted = loading.situation(self._book.database)
         template = f"SELECT {wanted} FROM {{instances}} i WHERE i.id > :id::text ORDER BY i.id LIMIT :limit::bigint"
-        return map(mapping.situation_from, self._pages(template, {"id": ""}, lambda row: {"id": row[0]}))
+        return _made(self._pages(template, {"id": ""}, lambda row: {"id": row[0]}), mapping.situation_from, "an instance")
 
     def messages(self) -> Iterator[Message]:
         """Give the whole outbox by instance, then in the order of queueing."""
@@ -100,7 +102,7 @@ class StoreSnapshot:
             return {"id": row[1], "queued_at": row[4] if self._book.database == "sqlite" else instant(row[4]), "message": row[0]}
 
         first = {"id": "", "queued_at": 0 if self._book.database == "sqlite" else instant(0), "message": ""}
-        return map(mapping.message_from, self._pages(MESSAGES, first, after))
+        return _made(self._pages(MESSAGES, first, after), mapping.message_from, "a message")
 
     def leaf_count(self) -> int:
         """Give the size of the tree."""
@@ -136,3 +138,12 @@ class StoreSnapshot:
         """Give every published document."""
         first = {"digest": "", "text_digest": ""}
         return map(mapping.document_from, self._pages(DOCUMENTS, first, lambda row: {"digest": row[2], "text_digest": row[3]}))
+
+
+def _made(rows: Iterable[Row], make: Callable[[Row], T], name: str) -> Iterator[T]:
+    """Make values of rows; one that is no row of ours was changed, and the auditor is told which."""
+    for row in rows:
+        try:
+            yield make(row)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise AuditError(f"The row of {name} ({row[0]}) cannot be read: it was changed.") from error

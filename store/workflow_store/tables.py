@@ -224,9 +224,8 @@ def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     )
     _waiting_index(f"{prefix}outbox_due_idx", outbox.c.due_at, outbox.c.id)
     sa.Index(f"{prefix}outbox_instance_idx", outbox.c.instance_id, outbox.c.queued_at, outbox.c.id)
-    sa.Index(f"{prefix}outbox_queued_idx", outbox.c.queued_at, outbox.c.id)
     dead = outbox.c.state == sa.text("'dead'")
-    sa.Index(f"{prefix}outbox_dead_idx", outbox.c.queued_at, outbox.c.id, postgresql_where=dead, sqlite_where=dead)
+    sa.Index(f"{prefix}outbox_dead_idx", outbox.c.id, postgresql_where=dead, sqlite_where=dead)
     work = sa.Table(
         f"{prefix}work",
         metadata,
@@ -331,9 +330,9 @@ def _published(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
         _column("is_accepted", sa.Boolean(create_constraint=False)),
         _column("body", sa.LargeBinary),
         _column("expires_at", INSTANT),
+        sqlite_with_rowid=False,
     )
-    sa.Index(f"{prefix}answers_expires_idx", answers.c.expires_at)
-    sa.Index(f"{prefix}answers_instance_idx", answers.c.instance_id)
+    # No index but the key: an answer is written by every event that has one, and swept once in a long while, whole.
     return {"documents": documents, "publications": publications, "unique_values": unique_values, "answers": answers}
 
 

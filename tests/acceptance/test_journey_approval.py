@@ -109,6 +109,27 @@ def test_no_approver_holds_and_alerts(house, jane):
     jane.approve()
 
 
+def test_held_request_still_asks_the_centre_lead(house, jane):
+    """Being held skips nobody: where there is a lead, the lead is asked when approvers are found again."""
+    house.roles["network_team:ERKNet"] = []
+    jane.requested(organisation=LINDENAU)
+    assert "requested.held" == jane.state
+    house.roles["network_team:ERKNet"] = ["tess"]
+    jane.fire("resume_held", HAL)
+    assert "requested.awaiting_endorsement" == jane.state
+    jane.fire("endorse", LEA, rationale="One of ours.")
+    jane.approve()
+
+
+def test_leaving_approvers_are_noticed(house, jane):
+    """When the team leaves after the request came, the help desk and the operators hear of it within two working days."""
+    jane.requested()
+    house.roles["network_team:ERKNet"] = []
+    house.until("2026-11-25T10:00:30+01:00")
+    assert "requested.awaiting_approval" == jane.state
+    assert ([ESCALATION], [ESCALATION]) == (house.subjects_to(OPERATORS), house.subjects_to("hal@helpdesk.example"))
+
+
 def test_decision_needs_a_rationale(house, jane):
     """Endorse, approve, reject and create are refused without a reason; the reason given is kept, sealed."""
     jane.requested(organisation=LINDENAU)

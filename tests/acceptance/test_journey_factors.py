@@ -314,3 +314,29 @@ def _switched_on(tmp_path):
     changed.write_text(text, encoding="utf-8")
     assert isinstance(load(text, known=known(Extensions())), Definition)
     return changed
+
+
+def test_nobody_is_locked_out_without_a_factor(house, jane):
+    """Who removed the only factor and took too long enrols the next one with the password, as at the beginning."""
+    jane.enrolled().sign_in_freshly().fire("remove_authenticator")
+    house.wait("PT20M")
+    assert "fresh_sign_in" in jane.refused("add_authenticator")
+    jane.signed_in().enrol_authenticator()
+    jane.signed_in()
+    assert "fresh_sign_in" in jane.refused("add_phone", phone=NUMBER)
+    jane.sign_in_freshly().fill_in()
+
+
+def test_factor_that_ran_out_is_not_confirmed_elsewhere(house, anna):
+    """A code that is typed after the time of its enrolment, or after another one was begun, enrols nothing."""
+    anna.fire("add_phone", phone=NUMBER)
+    house.drain()
+    anna.fire("add_device", device_name="Jane's phone", pin="4711", pin_confirm="4711")
+    assert "wrong_code" in anna.refused("confirm_phone", code=house.texts.newest_code())
+    anna.scan_authenticator()
+    house.wait("PT10M")
+    anna.signed_in()
+    assert "wrong_code" in anna.refused("confirm_authenticator", code=anna.totp_code)
+    with house.engine.store.unit() as uow:
+        active = {c.kind for c in uow.load(anna.id).credentials if c.is_active}
+    assert {"password"} == active

@@ -40,7 +40,7 @@ def named() -> list[tuple[str, str]]:
 
 def test_every_test_that_the_map_names_exists():
     """No name in the map is a promise: each is a test in the folder it says (the acceptance tests when it says none)."""
-    known_tests = {folder: functions_in(ROOT / folder) for folder, test in named() if test}
+    known_tests = {folder: functions_in(ROOT / folder) for folder in {folder for folder, test in named() if test}}
     assert [] == sorted(f"{folder}: {test}" for folder, test in named() if test and test not in known_tests[folder])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
 
 import orjson
 import pytest
@@ -12,142 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.conftest import ADMIN, House
+from tests.support.approvals import ACTS, fire, opened, send, whole
 from workflow.audit.delegations import Delegations
 from workflow.audit.replay import replay
-from workflow.bootstrap import dispatch
 from workflow.engine.archive import Archive
-from workflow.engine.directory import FixedDirectory
-from workflow.errors import ConflictError, RefusedError
-from workflow.ports import Performed
-from workflow.states.instance import Actor, ActorId, Delegation, Event
-from workflow.testing.store import MemoryStore
-
-TEXT = """
-definition: access
-language: 1
-subject: applicant
-erasure: forget
-roles: {visitor: {anyone: true, because: Registration is open.}, team: {scope: network}, board: {}, helpdesk: {}}
-fields:
-  email: {type: email}
-  network: {type: string, personal: false, because: It names an office.}
-  level: integer
-  reason: {type: text}
-events:
-  register: {by: [visitor], payload: {email: {field: email, required: true}, network: {field: network, required: true}}}
-  rate: {by: [applicant], payload: {level: {type: integer, required: true}}}
-  approve: {by: [team], decision: approval, payload: {rationale: {type: text, required: true}}}
-  vote: {by: [board], decision: board}
-  ask: {by: [team], payload: {question: {type: text}}}
-  answer: {by: [applicant], payload: {answer: {type: text}}}
-  create: {by: [helpdesk], decision: provisioning}
-  sent: {by: engine}
-  stale: {by: engine}
-  remind: {by: engine}
-  overdue: {by: engine}
-  forget: {by: engine}
-start: {event: register, set: {email: event.email, network: event.network, level: "0"}}
-states:
-  requested:
-    entry: [{mail: request_received, done: sent}]
-    paused_in: [asked]
-    tally: [ask]
-    timers:
-      - {name: stale, after: PT30M, since: sent, event: stale}
-      - {name: remind, after: P1D, event: remind}
-      - {name: late, after: P2D, event: overdue}
-    transitions:
-      - {event: stale, guard: "instance.level < 9", actions: [{mail: registered_again}]}
-      - {event: remind, actions: [{mail: approver_reminder, to: helpdesk}]}
-      - {event: overdue, set: {level: "instance.level + 1"}, actions: [{mail: escalation, to: helpdesk}]}
-      - {event: forget, target: gone}
-    states:
-      open:
-        transitions:
-          - {event: rate, guard: {when: "event.level > 0 && event.level < 5", code: range}, set: {level: event.level}}
-          - {event: approve, guard: "instance.level > 1", target: voted, set: {reason: event.rationale}}
-          - {event: ask, guard: count.ask < 3, target: asked}
-      asked: {waits_forever: the applicant is asked, transitions: [{event: answer, target: open}]}
-      voted:
-        transitions: [{event: vote, quorum: {need: 2}, target: approved}]
-  approved:
-    timers: [{name: forgotten, after: P30D, event: overdue}]
-    transitions: [{event: create, guard: has.reason, target: done}, {event: overdue, target: gone}, {event: forget, target: gone}]
-  done: {outcome: success}
-  gone: {outcome: neutral}
-"""
-VISITOR, ANA, HELP = Actor.of("visitor"), Actor.of("ana"), Actor.of("hal", "helpdesk")
-BEN, DEP = Actor.of("ben", "team:ERKNet"), Actor.of("dee")
-ACTS = {
-    "rate 1": Event.of("rate", ANA, level=1),
-    "rate 3": Event.of("rate", ANA, level=3),
-    "rate 9": Event.of("rate", ANA, level=9),
-    "approve": Event.of("approve", BEN, rationale="Known to us."),
-    "approve as deputy": Event.of("approve", DEP, rationale="Known to them."),
-    "approve oneself": Event.of("approve", Actor.of("ana", "team:ERKNet"), rationale="I am good."),
-    "vote": Event.of("vote", Actor.of("cy", "board")),
-    "vote too": Event.of("vote", Actor.of("di", "board")),
-    "ask": Event.of("ask", BEN, question="Who are you?"),
-    "answer": Event.of("answer", ANA, answer="Myself."),
-    "create": Event.of("create", HELP),
-    "nonsense": Event.of("dance", ANA),
-}
-
-
-def opened() -> tuple[House, str]:
-    directory = FixedDirectory(roles={"team:ERKNet": ["ben"]})
-    house = House(MemoryStore(), directory=directory)
-    house.publish(TEXT)
-    grant = Delegation(
-        id="d1",
-        principal=ActorId("ben"),
-        deputy=ActorId("dee"),
-        role=None,
-        scope=None,
-        starts_at=house.clock.at,
-        ends_at=house.clock.at + timedelta(days=2),
-    )
-    house.engine.delegate(grant, actor=Actor.of("ben"))
-    event = Event.of("register", VISITOR, email="ana@example.org", network="ERKNet")
-    return house, house.engine.start("access", event, subject="ana").instance.id
-
-
-def fire(house: House, id_: str, act: str) -> None:
-    try:
-        house.engine.fire(id_, ACTS[act])
-    except (RefusedError, ConflictError):
-        pass
-
-
-def send(house: House) -> None:
-    """Send what waits; the mail server's clock is a little behind."""
-    at = house.clock.at - timedelta(seconds=3)
-    dispatch(house.engine, performer=lambda _briefing: Performed(performed_at=at), base_url="https://host").run()
+from workflow.states.instance import ActorId
 
 
 def replayed(house: House, id_: str, rows=None):
     archive = Archive(house.engine)
     rows = archive.entries(id_) if rows is None else rows
     return replay(rows, subject=house.engine.get(id_).subject, worlds=archive.world, delegations=archive.delegations())
-
-
-def whole() -> tuple[House, str]:
-    """Give an onboarding with refusals, a pause, reports, deadlines, a deputy and a quorum."""
-    house, id_ = opened()
-    for act in ("nonsense", "rate 9", "rate 1", "approve", "rate 3"):
-        fire(house, id_, act)
-    send(house)
-    house.clock.wait(hours=1)
-    house.engine.tick()
-    fire(house, id_, "ask")
-    house.clock.wait(hours=12)
-    for act in ("answer", "approve oneself", "approve as deputy", "vote", "vote"):
-        fire(house, id_, act)
-    house.clock.wait(days=3)
-    house.engine.tick()
-    for act in ("vote too", "create"):
-        fire(house, id_, act)
-    return house, id_
 
 
 def forged(rows, sequence: int, **changes):
@@ -162,8 +36,15 @@ def forged(rows, sequence: int, **changes):
         previous = digest.hex()
         made.append(
             replace(
-                row, sequence=said["sequence"], actor=said["actor"], event=said["event"], canonical=canonical, entry_hash=digest,
-                kind=said["kind"], from_state=said["from"], to_state=said["to"],
+                row,
+                sequence=said["sequence"],
+                actor=said["actor"],
+                event=said["event"],
+                canonical=canonical,
+                entry_hash=digest,
+                kind=said["kind"],
+                from_state=said["from"],
+                to_state=said["to"],
             )
         )
     return made
@@ -271,7 +152,7 @@ def test_a_wrong_refusal_is_named():
     refused = next(row.sequence for row in rows if row.kind == "event:refused" and row.event == "rate")
     found = replayed(house, id_, forged(rows, refused, payload={"level": 3})).illegal
     assert (found.sequence, found.code) == (refused, "refused_wrongly")
-    assert replayed(house, id_, forged(rows, refused, **{"to": "done"})).illegal.code == "to"
+    assert replayed(house, id_, forged(rows, refused, to="done")).illegal.code == "to"
 
 
 def test_a_history_without_a_beginning_is_named():

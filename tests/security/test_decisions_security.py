@@ -177,6 +177,14 @@ def test_rule_38_nobody_fires_what_only_the_engine_fires(house, jane):
     assert "approved" == jane.state
 
 
+def test_rule_38_nobody_acts_in_the_name_of_the_engine(house, jane):
+    """An actor whom a host calls `engine` would look like an automatic decision in the history; such a name is refused."""
+    jane.requested()
+    assert ["engine_name"] == jane.refused("approve", Actor.of("engine", "network_team:ERKNet"), rationale="x")
+    start = Event.of("register", Actor.of("engine"), **house.person().form)
+    assert ["engine_name"] == [reason.code for reason in refusal(lambda: house.engine.start("cpms-access", start)).reasons]
+
+
 def test_rule_38_a_directory_is_asked_by_role_and_scope():
     """Holders of one scope are none of another, and a role without its scope is held by nobody."""
     directory = FixedDirectory(roles={"team:ERKNet": ["tess"]})

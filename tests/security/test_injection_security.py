@@ -9,6 +9,7 @@ import pytest
 from tests.support.onboarding import BASE_URL, TESS, VISITOR, refusal
 from workflow.bootstrap import known
 from workflow.errors import DefinitionError
+from workflow.export.tables import neutral
 from workflow.load import load
 from workflow.states.guards import MAX_SOURCE_CHARACTERS
 
@@ -87,6 +88,13 @@ def test_rule_41_no_expression_backtracks(jane, value):
     started = time.perf_counter()
     refusal(jane.register)
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\x00=1"])
+def test_rule_42_no_cell_is_a_formula(cell):
+    """What a spreadsheet would take for a formula gets an apostrophe in front; everything else stays as it is."""
+    assert f"'{cell}" == neutral(cell)
+    assert "a=1" == neutral("a=1")
 
 
 @pytest.mark.parametrize(

@@ -241,10 +241,28 @@ def test_rule_11_a_link_neither_signs_in_nor_skips_the_second_factor(house, jane
     assert "abandoned" == jane.state
     assert "/links/" not in jane.mail.text
     assert "wrong_state" in jane.refused("set_password", VISITOR, **jane.password_form(token=token))
-    jane.signed_in().fire("resume")
-    assert "fresh_sign_in" in jane.refused(
-        "change_password", password=jane.password, new_password="hBJhGXJwf.", new_password_confirm="hBJhGXJwf."
-    )
+    jane.signed_in()
+    assert ["factor_enrolled"] == jane.refused("resume")
+    new = {"new_password": "hBJhGXJwf.", "new_password_confirm": "hBJhGXJwf."}
+    assert "fresh_sign_in" in jane.refused("change_password", password=jane.password, **new)
+
+
+def test_rule_11_the_password_alone_never_adds_a_factor_beside_another(house, jane):
+    """In no state of the journey, after no outcome: whoever has a factor enrols another one only with it."""
+    jane.enrolled()
+    ways = [lambda: None, lambda: jane.sign_in_freshly().fill_in().submit(), lambda: jane.fire("withdraw"), lambda: house.wait("P31D")]
+    for go_on in ways:
+        go_on()
+        house.clock.advance("PT15M")
+        jane.signed_in()
+        for event, payload in (
+            ("add_authenticator", {}),
+            ("add_phone", {"phone": NUMBER}),
+            ("add_device", {"device_name": "Other", "pin": "1111", "pin_confirm": "1111"}),
+        ):
+            assert "fresh_sign_in" in jane.refused(event, **payload)
+        for event in ("remove_authenticator", "begin_request", "request_again", "resume"):
+            assert jane.refused(event)
 
 
 def test_rule_12_resends_are_limited(house, jane):

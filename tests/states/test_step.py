@@ -442,7 +442,7 @@ def test_a_deputy_acts_for_a_principal_who_holds_the_role():
 def test_may_says_what_decide_would_say(vendor):
     """`may` is Allowed without a payload, Depends when payload or checks decide, Refused with the reasons otherwise."""
     assert vendor.may("mark", BOSS) == Allowed()
-    assert vendor.may("sum", BOSS) == Allowed()
+    assert vendor.may("sum", BOSS) == Depends(on=("by",)), "what is set is computed from an optional value"
     assert vendor.may("mark", CLERK).reasons[0].code == "role_missing"
     assert vendor.may("create", CLERK).reasons[0].code == "wrong_state"
     assert vendor.may("nonsense", CLERK).reasons[0].code == "unknown_event"

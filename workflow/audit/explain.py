@@ -258,6 +258,7 @@ class _Reader:
         before, after = _instant(one["before"]), _instant(one["after"])
         life.moves.append(Move(entry=by, before=before, after=after))
         if before is None or after is None:  # a pause or a resume; a new calendar counts the whole stretch anew
+            at = max(at, life.base_at)  # as `timers` does: what an earlier entry counted stays counted
             if before is not None:
                 life.compare(calendar)
             life.close(at, calendar)

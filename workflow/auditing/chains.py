@@ -70,15 +70,15 @@ class Chains:
 
     snapshot: Snapshot
     found: Found
-    plans: Mapping[str, Plan]
     covered: int
     on_progress: Progress
+    plans: dict[str, Plan] = field(default_factory=dict)
     counted: Counted = field(default_factory=Counted)
     unknown: set[str | None] = field(default_factory=set)
     """Digests of definitions that are not published, each told once."""
 
-    def verify(self) -> Counted:
-        """Verify every history, and that no row stands beside one."""
+    def verify(self) -> None:
+        """Verify every history, and that no row stands beside one; what was seen is in `counted`."""
         total = self.snapshot.entry_count()
         situations = _Beside(self.snapshot.situations(), lambda one: one.instance.id)
         messages = _Beside(self.snapshot.messages(), lambda one: one.instance_id)
@@ -88,7 +88,6 @@ class Chains:
         self._alone(situations.before(None), messages.before(None))
         self.on_progress(self.counted.entries, total)
         self._without_entry()
-        return self.counted
 
     def _history(
         self, id_: str, entries: Iterable[SequencedEntry], situations: list[Situation], messages: list[Message], total: int

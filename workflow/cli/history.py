@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +16,16 @@ from workflow.cli.options import ActorOption, Database, InstanceArgument, Json
 if TYPE_CHECKING:
     from workflow.engine import Engine
     from workflow.export.population import Wanted
+
+
+class Format(StrEnum):
+    """What an export is written in."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    XES = "xes"
+    OCEL = "ocel"
+
 
 _INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 Definition = Annotated[str | None, typer.Option("--definition", metavar="NAME", help="Only of this definition.")]
@@ -31,6 +43,7 @@ def register(app: typer.Typer) -> None:
     audit.command("conform")(conform)
     audit.command("erase")(erase)
     audit.command("retain")(retain)
+    audit.command("export")(export)
 
 
 def wanted_of(definition: str | None, state: str | None, outcome: str | None, *, since: datetime | None, until: datetime | None) -> Wanted:
@@ -171,6 +184,44 @@ def retain(
         [(one.instance_id, one.outcome, output.local(one.reached_at), output.local(one.kept_until)) for one in found],
     )
     output.say(f"{len(found)} past their period" + (", not erased (--dry-run)." if dry_run else ", erased." if found else "."))
+
+
+def export(
+    file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write; one that exists is replaced.")],
+    actor: ActorOption,
+    format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
+    definition: Definition = None,
+    state: State = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Write histories to a file: tables (csv, jsonl), or event logs for process mining (xes, ocel).
+
+    Beside a log stands the Petri net (PNML) of each definition that its histories follow. Personal values are in no export. The
+    export itself is an entry of the system's chain, with the filter, the counts and the file's SHA-256.
+    """
+    from workflow.cli import output
+    from workflow.cli.counting import counting
+    from workflow.cli.opening import opened
+    from workflow.engine.archive import Archive
+    from workflow.export.files import export as write
+    from workflow.states.instance import Actor
+
+    wanted = wanted_of(definition, state, outcome, since=since, until=until)
+    with opened(database) as engine, counting("exporting", is_wanted=not json) as tell:
+        done = write(Archive(engine), wanted, file, form=format_.value, actor=Actor.of(actor), progress=tell)
+    nets = [str(net) for net in done.nets]
+    if json:
+        said = {"file": str(done.path), "histories": done.histories, "entries": done.entries, "sha256": done.sha256}
+        output.emit(said | {"nets": nets, "system_entry": done.sequence})
+        return
+    output.say(f"{done.path}: {done.histories} histories, {done.entries} entries, SHA-256 {done.sha256}")
+    for net in nets:
+        output.say(f"{net}: the definition as a Petri net")
+    output.say(f"Recorded as entry {done.sequence} of the system's chain.")
 
 
 def compact(engine: Engine) -> None:

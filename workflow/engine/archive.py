@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -78,6 +79,13 @@ class Archive:
         if not found:
             raise NotFoundError("instance", instance_id)
         return found
+
+    def said(self, instance_id: str) -> list[tuple[EntryRow, dict[str, Any]]]:
+        """Read a whole history with what each entry says; empty when there is none."""
+        try:
+            return [(row, orjson.loads(row.canonical)) for row in self.entries(instance_id)]
+        except NotFoundError:
+            return []
 
     def explain(self, instance_id: str, *, now: datetime | None = None) -> tuple[Deadline, ...]:
         """Explain every deadline of an instance up to `now` (the engine's, when None); see `workflow.audit.explain`.

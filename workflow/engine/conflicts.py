@@ -35,5 +35,9 @@ class KeyReusedError(ConflictError):
         super().__init__(f"The key {key!r} was used before with other content; use a new key for a new event.")
 
 
-FINAL_CONFLICTS = (StaleVersionError, TakenError, KeyReusedError)
+class LeaseLostError(ConflictError):
+    """Another worker has taken the message over; what this one did is reported by nobody, and the other does it again."""
+
+
+FINAL_CONFLICTS = (StaleVersionError, TakenError, KeyReusedError, LeaseLostError)
 """Conflicts that trying again cannot solve."""

@@ -15,11 +15,12 @@ from typing import Literal
 
 from workflow.audit.entry import Witnessed
 from workflow.engine.calls import Call, Turn, drive
+from workflow.engine.conflicts import LeaseLostError
 from workflow.engine.core import Engine
 from workflow.engine.sealing import open_fields
 from workflow.engine.turn import attempts, fetch, settled
 from workflow.engine.writing import Draft
-from workflow.errors import ActionError, ConflictError, NotFoundError, Reason, WorkflowError
+from workflow.errors import ActionError, NotFoundError, Reason, WorkflowError
 from workflow.ports import Briefing, Loaded, Message, Performed, Recipient, SealedValue, UnitOfWork
 from workflow.states.definition import Definition, EventName, FieldType, RoleName
 from workflow.states.effects import Effect
@@ -35,10 +36,6 @@ LEASE_SECONDS = 60
 
 NextAttempt = Callable[[Effect, int, float, datetime], datetime | None]
 """(effect, attempts so far, chance in [0, 1), now) -> when to try again, None when the message is dead."""
-
-
-class LeaseLostError(ConflictError):
-    """Another worker has taken the message over; what this one did is reported by nobody, and the other does it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,8 @@ class Draft:
 
     def add(self, step: Step) -> EntryRow:
         """Record a step: its entry, its messages, its sealed values."""
-        self.close_refusals(is_forced=False)
+        # A deadline looks at its own instant, not at the sweep's: how often one sweeps must not change the history.
+        self.close_refusals(reached=step.occurred_at if step.kind is Kind.FIRED else self.now)
         instance = step.after.instance
         if self.sealer is None:
             self.sealer = Sealer(self.vault, instance.subject, self.loaded.subject_key)
@@ -69,7 +70,7 @@ class Draft:
         entry = record_step(step, after=head, recorded_at=self.now, digests=self._digests, salts=salts)
         self.entries.append(entry)
         self.steps.append(step)
-        self.latest = step.after
+        self.latest = self._with_refusals(step.after)
         for effect in step.effects:
             self._queue(effect, instance.id, entry.sequence)
         return entry
@@ -87,7 +88,7 @@ class Draft:
         instance = self.latest.instance
         window_at = instance.refusal_window_at
         if window_at is None or self.now >= window_at + self.flood.window:
-            self.close_refusals(is_forced=True)
+            self.close_refusals(reached=self.now)
             instance = self.latest.instance
             self._keep(replace(instance, refusal_window_at=self.now, refusal_count=1))
             return self.witness(seen, instance.id)
@@ -100,21 +101,21 @@ class Draft:
         )
         return None
 
-    def close_refusals(self, *, is_forced: bool) -> None:
-        """Summarise refusals that were only counted, when their window is over (or `is_forced`)."""
-        if self.latest is None or not self.latest.instance.suppressed_count:
+    def close_refusals(self, *, reached: datetime) -> None:
+        """Summarise refusals that were only counted, when their window is over at the instant that is reached."""
+        instance = self.latest.instance if self.latest else None
+        if instance is None or instance.refusal_window_at is None or not instance.suppressed_count:
             return
-        instance = self.latest.instance
-        window_at = instance.refusal_window_at
-        if not is_forced and window_at is not None and self.now < window_at + self.flood.window:
+        ended_at = instance.refusal_window_at + self.flood.window
+        if reached < ended_at:
             return
-        first, last = instance.suppressed_first_at or self.now, instance.suppressed_last_at or self.now
+        first, last = instance.suppressed_first_at or ended_at, instance.suppressed_last_at or ended_at
         payload = {"count": instance.suppressed_count, "first_at": first.isoformat(), "last_at": last.isoformat()}
         seen = Witnessed(
             kind=Kind.REFUSALS_COUNTED,
             event="refusals_counted",
             actor=ENGINE_ACTOR,
-            occurred_at=self.now,
+            occurred_at=ended_at,
             state=instance.state,
             payload=payload,
         )
@@ -186,6 +187,19 @@ class Draft:
     def _is_wanted(self, effect: Effect) -> bool:
         """Leave out a link that a later step of the same change has already replaced."""
         return effect.link is None or effect.serial >= self.superseded.get(effect.link, 0)
+
+    def _with_refusals(self, after: Situation) -> Situation:
+        """Give a step's situation with the refusals as this draft has counted them: the step was made before they were summarised."""
+        counted = self.latest.instance if self.latest else after.instance
+        if counted.suppressed_count == after.instance.suppressed_count:
+            return after
+        instance = replace(
+            after.instance,
+            suppressed_count=counted.suppressed_count,
+            suppressed_first_at=counted.suppressed_first_at,
+            suppressed_last_at=counted.suppressed_last_at,
+        )
+        return Situation(instance=instance, timers=after.timers)
 
     def _keep(self, instance: Instance) -> None:
         if self.latest is not None:

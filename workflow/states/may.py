@@ -11,12 +11,11 @@ from datetime import datetime
 from workflow.errors import Reason
 from workflow.states.definition import EventName, StatePath
 from workflow.states.effects import Work
-from workflow.states.guards import GuardFault
-from workflow.states.instance import Actor, Delegation, Event, Situation
+from workflow.states.instance import Actor, Delegation, Event, Instance, Situation
 from workflow.states.machine import Arrow, is_open_leaf
 from workflow.states.making import World
 from workflow.states.payload import validate
-from workflow.states.step import permit, value_fault
+from workflow.states.step import decide, permit
 from workflow.states.verdict import Allowed, Depends, Facts, Permitted, Refused, Verdict
 from workflow.states.view import View
 from workflow.states.who import Holders, is_deputy_of, scope_of
@@ -45,7 +44,18 @@ def may(
         is_subject=actor.id == subject,
         is_deputy=judged.on_behalf_of is not None or is_deputy_of(actor.id, subject, delegations, now),
     )
-    return _by_guards(world, view, actor)
+    refusing: list[Reason] = []
+    for arrow in world.table.arrows(situation.instance.state, name):
+        closed = [reason for rule in arrow.rules if not rule.is_open for reason in arrow.failures_of(rule, view)]
+        if closed:
+            refusing += closed
+            continue
+        if on := _open_parts(world, situation.instance, name, arrow):
+            return Depends(on=on)
+        # Nothing is open any more, so the answer is that of `decide` itself.
+        decided = decide(world, situation, judged, {}, delegations=delegations, now=now)
+        return decided if isinstance(decided, Refused) else Allowed()
+    return Refused(reasons=tuple(dict.fromkeys(refusing)))
 
 
 def is_hopeless(
@@ -92,39 +102,11 @@ def earliest_due_at(situation: Situation) -> datetime | None:
     return min([t.due_at for t in situation.timers if t.due_at is not None], default=None)
 
 
-def _by_guards(world: World, view: View, actor: Actor) -> Verdict:
-    """Judge the guards that need neither payload nor facts; whatever is left open is what it depends on."""
-    refusing: list[Reason] = []
-    for arrow in world.table.arrows(view.instance.state, view.event):
-        closed = [reason for rule in arrow.rules if not rule.is_open for reason in arrow.failures_of(rule, view)]
-        if closed:
-            refusing += closed
-            continue
-        on = _open_parts(world, arrow, view)
-        if on:
-            return Depends(on=on)
-        # Nothing is open, so this transition is the one that would be taken; only what it writes could still be impossible.
-        faults = _value_faults(arrow, view) if arrow.is_reached(view, actor.id) else ()
-        return Refused(reasons=faults) if faults else Allowed()
-    return Refused(reasons=tuple(dict.fromkeys(refusing)))
-
-
-def _open_parts(world: World, arrow: Arrow, view: View) -> tuple[str, ...]:
-    """Name the payload values and checks on which a transition depends: those that an empty payload lacks, and those that it reads."""
-    type_ = world.definition.events[view.event]
-    fields: Mapping[str, object] = {**view.instance.fields}  # type: ignore[dict-item]  # names of fields are text
+def _open_parts(world: World, instance: Instance, name: EventName, arrow: Arrow) -> tuple[str, ...]:
+    """Name the payload values and checks that decide: what an empty payload lacks, and what guards and assignments read."""
+    type_ = world.definition.events[name]
+    fields: Mapping[str, object] = {**instance.fields}  # type: ignore[dict-item]  # names of fields are text
     _, lacking = validate(type_, {}, instance_fields=fields, catalogue=world.catalogue)
     guards = (*(rule.guard for rule in arrow.rules), *arrow.values.values())
-    read = (leaf.removeprefix("event.") for guard in guards for leaf in guard.reads if is_open_leaf(leaf) and leaf.startswith("event."))
+    read = (leaf.removeprefix("event.") for guard in guards for leaf in guard.reads if leaf.startswith("event.") and is_open_leaf(leaf))
     return tuple(dict.fromkeys((*(reason.field for reason in lacking), *read, *type_.checks)))
-
-
-def _value_faults(arrow: Arrow, view: View) -> tuple[Reason, ...]:
-    """Say which values a transition could not compute; `decide` would refuse for them."""
-    found = []
-    for value in arrow.values.values():
-        try:
-            value.evaluate(view.look_up)
-        except GuardFault as fault:
-            found.append(value_fault(fault))
-    return tuple(found)

@@ -257,14 +257,10 @@ def _made_or_refused(made: Making, choice: Choice) -> Step | Refused:
     try:
         return made.step(choice)
     except GuardFault as fault:
-        return Refused(reasons=(value_fault(fault),))
+        message = "A value that this event sets cannot be computed."
+        return Refused(reasons=(Reason(code="set_error", message=message, private=f"set_error: {fault}"[:200]),))
     except DeadlineError as error:
         return Refused(reasons=(Reason(code="deadline_unknown", message=str(error), needed="a calendar that reaches further"),))
-
-
-def value_fault(fault: GuardFault) -> Reason:
-    """Say that a value which a transition sets cannot be computed."""
-    return Reason(code="set_error", message="A value that this event sets cannot be computed.", private=f"set_error: {fault}"[:200])
 
 
 def _quorum_faults(world: World, instance: Instance, event: Event, permission: Permission) -> list[Reason]:

@@ -59,14 +59,18 @@ def recalculate(definition: Definition, timers: Iterable[Timer], calendar: Calen
     return moved
 
 
+# A step may be older than the timer's last move: a late report fires a deadline at an instant before an event that is already
+# recorded. What was counted up to that move stays counted, and once; so a budget never grows and never shrinks by a late report.
+
+
 def _paused(definition: Definition, timer: Timer, at: datetime, calendar: Calendar | None) -> Timer:
-    kind = _type(definition, timer).after.kind
+    at, kind = max(at, timer.base_at), _type(definition, timer).after.kind
     left = deadlines.left(timer.base_at, timer.remaining, at, kind, calendar)
     return replace(timer, base_at=at, remaining=left, due_at=None)
 
 
 def _resumed(definition: Definition, timer: Timer, at: datetime, calendar: Calendar | None) -> Timer:
-    kind = _type(definition, timer).after.kind
+    at, kind = max(at, timer.base_at), _type(definition, timer).after.kind
     return replace(timer, base_at=at, due_at=deadlines.due(at, timer.remaining, kind, calendar))
 
 

@@ -48,6 +48,8 @@ def permit(
     running = [d for d in delegations if d.starts_at <= now < d.ends_at]
     found = _direct(definition, event, actor, fields, subject) or _as_deputy(definition, event, actor, fields, running, holders)
     reasons: list[Reason] = []
+    if actor.id == ENGINE_ACTOR:
+        reasons.append(Reason(code="engine_name", message="Nobody acts in the name of the engine.", needed="an id of the actor's own"))
     if found is None:
         found = Permission()
         reasons.append(_role_missing(definition, event, actor, fields))

@@ -105,11 +105,16 @@ class Ask(Act):
 AnyAct = Start | Fire | Repeat | Wait | Tick | Perform | Delegate | EndDelegation | Ask
 
 
+_USUAL = (("actor", SUBJECT), ("outcome", "done"), ("hours", 48))
+
+
 def _is_default(act: Act, name: str) -> bool:
     value = getattr(act, name)
     if name in {"event", "seconds", "principal", "deputy"}:
         return False
-    return value in (None, (), {}, False, 0, []) or (name, value) in {("actor", SUBJECT), ("outcome", "done"), ("hours", 48)}
+    if name == "crash":
+        return value is None
+    return value in (None, (), {}, False, 0) or any(name == one and value == usual for one, usual in _USUAL)
 
 
 def _order(text: str) -> tuple[bool, bool, bool]:

@@ -105,7 +105,7 @@ class Planner:
 
     def wish(self, rig: Rig, arrow: Arrow, payload: Mapping[str, object]) -> Wish | None:
         """Find facts and payload values with which the event takes this transition now; None when there are none."""
-        stored, event = rig.stored(), arrow.transition.event
+        stored, event = rig.present(), arrow.transition.event
         if stored is None:
             return None
         instance = stored.instance
@@ -178,7 +178,7 @@ class Planner:
         return {name: self._possible(rig, self.world.definition.checks[name], dict(leaves)) for name, leaves in facts.items()}
 
     def _possible(self, rig: Rig, use: CheckUse, leaves: dict[str, Leaf]) -> dict[str, Leaf]:
-        stored = rig.stored()
+        stored = rig.present()
         now = rig.now(stored)
         if use.use == "link" and "valid" in leaves:
             sent_at = stored.instance.marks.get(EventName(str(use.params["since"]))) if stored else None

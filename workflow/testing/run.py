@@ -71,6 +71,7 @@ class Rig:
     def __init__(self, house: House, *, start_at: datetime = START, coverage: Coverage | None = None) -> None:
         """Open an engine on a fresh database, at an instant."""
         self.house, self.world = house, house.world
+        self.start_at = start_at
         self.clock = VirtualClock(start_at)
         self.opened = house.open(self.clock)
         self.engine: Engine = self.opened.engine
@@ -114,6 +115,12 @@ class Rig:
             return None
         with self.opened.store.inner.unit() as uow:
             return uow.load(self.instance_id).situation
+
+    def present(self) -> Situation | None:
+        """Give the instance as it is now: as stored, with the deadlines that were reached since."""
+        stored = self.stored()
+        steps = settle(self.world, stored, now=self.now(stored)) if stored else ()
+        return steps[-1].after if steps else stored
 
     def now(self, before: Situation | None) -> datetime:
         """Give the instant that counts for an instance."""

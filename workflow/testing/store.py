@@ -372,9 +372,9 @@ class MemoryReads:
     def messages(self, query: MessageQuery) -> Page[Message]:
         """List the outbox in the order of queueing."""
         with self._lock:
-            found = sorted(self._tables.messages.values(), key=lambda one: (one.queued_at, one.id))
+            found = sorted(self._tables.messages.values(), key=lambda one: one.id)
         wanted = [one for one in found if query.state in {None, one.state} and query.instance_id in {None, one.instance_id}]
-        return _page(wanted, query.limit, query.after, lambda one: (one.queued_at.isoformat(), one.id))
+        return _page(wanted, query.limit, query.after, lambda one: (one.id,))
 
     def retry(self, message_id: str, *, now: datetime) -> bool:
         """Make a dead message due again with a fresh budget of attempts; False when it is not dead."""

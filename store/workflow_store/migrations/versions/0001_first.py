@@ -119,10 +119,9 @@ def upgrade() -> None:
         _column("last_error", sa.Text()),
         _column("effect", sa.Text()),
     )
-    _index("outbox_dead", "outbox", ["queued_at", "id"], where="state = 'dead'")
+    _index("outbox_dead", "outbox", ["id"], where="state = 'dead'")
     _index("outbox_due", "outbox", ["due_at", "id"], where="due_at IS NOT NULL")
     _index("outbox_instance", "outbox", ["instance_id", "queued_at", "id"])
-    _index("outbox_queued", "outbox", ["queued_at", "id"])
     _table(
         "work",
         _column("instance_id", KEY, primary=True),
@@ -205,9 +204,8 @@ def upgrade() -> None:
         _column("is_accepted", sa.Boolean()),
         _column("body", sa.LargeBinary()),
         _column("expires_at", INSTANT),
+        sqlite_with_rowid=False,
     )
-    _index("answers_expires", "answers", ["expires_at"])
-    _index("answers_instance", "answers", ["instance_id"])
     prefix, schema = _names()
     for ddl in append_only(context.get_context().dialect.name, prefix=prefix, schema=schema):
         op.execute(sa.text(ddl.replace(":", r"\:")))

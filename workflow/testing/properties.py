@@ -1,0 +1,128 @@
+"""Properties: the policy block and the host's own, judged after each act beside the oracles.
+
+Promises: the first rule that objects ends the run with its name, its sentence and what happened; a rule of severity `warning`
+is noted and ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from workflow.policy.history import Said, Violation, Watch
+from workflow.policy.sentences import sentence_of
+from workflow.states.definition import Definition, Property
+from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
+from workflow.states.known import Known
+from workflow.states.view import View
+from workflow.testing.oracles import ORACLES, Oracle, chain_faults, notes_differ
+from workflow.testing.run import Observed, Rig
+
+__all__ = ["Judge", "Oracle", "PolicyViolationError", "marks_broken"]
+
+
+class PolicyViolationError(AssertionError):
+    """A rule does not hold; `rig` has the run that shows it."""
+
+    def __init__(self, name: str, sentence: str, detail: str, *, rig: Rig) -> None:
+        """Keep the rule's name and sentence, and what speaks against it."""
+        super().__init__(f"{name}: {sentence} {detail}")
+        self.name, self.sentence, self.detail, self.rig = name, sentence, detail, rig
+
+
+@cache
+def _kind_of(name: str) -> type[PolicyViolationError]:
+    """Give each rule an exception class of its own, so that shrinking a run does not slip from one rule to another."""
+    return type("PolicyViolationError", (PolicyViolationError,), {"rule": name})
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges one run."""
+
+    rig: Rig
+    known: Known
+    properties: Sequence[Oracle] = ()
+    oracles: Sequence[Oracle] = ORACLES
+    warnings: Counter[str] = field(default_factory=Counter)
+    _watch: Watch = field(init=False)
+    _states: tuple[tuple[Property, Guard], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the policy block ready."""
+        definition = self.rig.definition
+        self._watch = Watch(definition, subject=self.rig.subject, calendar=self.rig.world.calendar)
+        self._states = _compiled(definition, self.known)
+
+    def look(self, seen: Observed) -> None:
+        """Ask every oracle and every property.
+
+        Raises:
+            PolicyViolationError: the first that objects.
+        """
+        for oracle in (*self.oracles, *self.properties):
+            for detail in oracle.look(self.rig, seen):
+                self._object(oracle.name, oracle.sentence, detail)
+        for said in seen.entries:
+            self._tell(self._watch.see(Said.read(said.canonical)))
+        if seen.entries:
+            self._tell(self._states_broken(seen))
+        if seen.after is not None and all(t.due_at is None or t.due_at > seen.now for t in seen.after.timers):
+            self._tell(self._watch.overdue(seen.now))
+
+    def end(self) -> None:
+        """Settle the run at one last instant, and judge it as a whole."""
+        rig = self.rig
+        stored = rig.stored()
+        if stored is None:
+            return
+        for detail in notes_differ(rig, until=rig.now(stored)):
+            self._object("lazy is eager", "A run with sweeps at any times has the history of a run with none.", detail)
+        for detail in chain_faults(rig):
+            self._object("the chain verifies", "Every entry follows the one before it.", detail)
+
+    def _object(self, name: str, sentence: str, detail: str) -> None:
+        raise _kind_of(name)(name, sentence, detail, rig=self.rig)
+
+    def _tell(self, found: Iterable[Violation]) -> None:
+        for violation in found:
+            rule = violation.rule
+            if rule.severity == "warning":
+                self.warnings[rule.name] += 1
+            else:
+                self._object(rule.name, sentence_of(rule), violation.detail)
+
+    def _states_broken(self, seen: Observed) -> Iterator[Violation]:
+        if seen.after is None:
+            return
+        definition, instance = self.rig.definition, seen.after.instance
+        view = View(definition=definition, instance=instance, event=definition.start.event, now=seen.now)
+        for rule, guard in self._states:
+            state = definition.resolve(str(rule.body["state"])) if "state" in rule.body else None
+            if state is not None and not definition.is_within(instance.state, state):
+                continue
+            try:
+                does_hold = guard.holds(view.look_up)
+            except GuardFault:
+                does_hold = False
+            if not does_hold:
+                yield Violation(rule=rule, sequence=instance.head, detail=f"In {instance.state} it does not hold.")
+
+
+def _compiled(definition: Definition, known: Known) -> tuple[tuple[Property, Guard], ...]:
+    leaves = leaves_of(definition, known, None)
+    return tuple((rule, compile_guard(str(rule.body["holds"]), leaves)) for rule in definition.policy if rule.kind == "cel")
+
+
+def marks_broken(definition: Definition) -> Iterator[Property]:
+    """Give the `field` properties that the definition itself breaks; no run is needed for them."""
+    for rule in definition.policy:
+        if rule.kind != "field":
+            continue
+        name, wanted = str(rule.body["name"]), str(rule.body["is"])
+        specs = [f for n, f in definition.fields.items() if n == name]
+        specs += [f for type_ in definition.events.values() for n, f in type_.payload.items() if n == name]
+        if any(not (spec.is_secret if wanted == "secret" else spec.is_personal or spec.is_secret) for spec in specs):
+            yield rule
