@@ -95,7 +95,7 @@ def open_engine(
         SettingsError: there is no key.
         StoreError: the database cannot be used as it is.
     """
-    more = extensions or Extensions()
+    more = extensions or _extensions(settings)
     parts = _parts(_keys(keys, settings), settings=settings, clock=clock, extensions=more)
     if not isinstance(target, str):
         return Engine(parts, parts.joined(target), is_joined=True)
@@ -153,6 +153,13 @@ def readers(everything: Known) -> Readers:
         calendar=lambda document: calendar_from_data(orjson.loads(document.content)),
         catalogue=lambda document: catalogue_from_data(orjson.loads(document.content)),
     )
+
+
+def _extensions(settings: Settings | None) -> Extensions:
+    """Give what an installation without a host adds: the role holders of its settings."""
+    if settings is None or settings.directory is None:
+        return Extensions()
+    return Extensions(directory=FixedDirectory.read(settings.directory))
 
 
 def _prefix(settings: Settings | None) -> str:

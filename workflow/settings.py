@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
 
@@ -127,6 +128,8 @@ class Settings:
     schema: str | None = None
     environment: Environment = "production"
     alert_address: str | None = None
+    directory: Path | None = None
+    """A JSON file of role holders for the command line and the worker; hosts give their own `Directory`."""
     limits: Limits = Limits()
 
     @staticmethod
@@ -186,6 +189,7 @@ class _Reading:
             schema=self._name("SCHEMA", None),
             environment="production" if self._production else "development",
             alert_address=self._address("ALERT_ADDRESS"),
+            directory=Path(path) if (path := self._text("DIRECTORY")) else None,
             limits=self._limits(),
         )
 

@@ -47,9 +47,7 @@ horizon: 2028-12-31
 days_off: {"{}" if not lines else ""}{lines}
 """.encode()
     read = read_calendar(text, name="office.yaml")
-    return Document(
-        kind="calendar", name=read.name, digest=read.digest, text_digest=read.digest, content=canonical(read.data), text=text
-    )
+    return Document(kind="calendar", name=read.name, digest=read.digest, text_digest=read.digest, content=canonical(read.data), text=text)
 
 
 @pytest.fixture

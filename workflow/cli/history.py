@@ -1,7 +1,8 @@
-"""Commands for auditors over histories: explain, and audit conform, erase, retain."""
+"""Commands for auditors over histories: explain, and audit conform, export, exceptions, erase, retain."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     audit.command("erase")(erase)
     audit.command("retain")(retain)
     audit.command("export")(export)
+    audit.command("exceptions")(exceptions)
 
 
 def wanted_of(definition: str | None, state: str | None, outcome: str | None, *, since: datetime | None, until: datetime | None) -> Wanted:
@@ -222,6 +224,49 @@ def export(
     for net in nets:
         output.say(f"{net}: the definition as a Petri net")
     output.say(f"Recorded as entry {done.sequence} of the system's chain.")
+
+
+def exceptions(
+    definition: Definition = None,
+    state: State = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Report what an auditor looks at first: automatic decisions, late answers, deputies, refusals, erasures, exports.
+
+    There is no way around a guard, so there are no overrides to report.
+    """
+    from workflow.cli import output
+    from workflow.cli.opening import opened
+    from workflow.engine.archive import Archive
+    from workflow.export.exceptions import report
+
+    wanted = wanted_of(definition, state, outcome, since=since, until=until)
+    with opened(database) as engine:
+        found = report(Archive(engine), wanted)
+    sections = {
+        "automatic decisions": found.automatic,
+        "deadlines in working time that were reached": found.breaches,
+        "deputies": found.deputies,
+        "messages given up": found.given_up,
+        "erasures": found.erasures,
+        "exports": found.exports,
+    }
+    if json:
+        said = {name.replace(" ", "_"): [asdict(one) for one in listed] for name, listed in sections.items()}
+        output.emit({"histories": found.histories, "entries": found.entries, "refusals": dict(found.refusals.most_common())} | said)
+        return
+    output.say(f"{found.histories} histories, {found.entries} entries")
+    for name, listed in sections.items():
+        output.say(f"\n{name}: {len(listed)}", style="bold")
+        rows = [(one.instance_id, str(one.sequence), output.local(one.occurred_at), one.event, one.actor, one.detail) for one in listed]
+        if rows:
+            output.columns(("instance", "entry", "when (UTC)", "event", "who", "what"), rows)
+    output.say(f"\nrefusals by reason: {found.refusals.total()}", style="bold")
+    output.pairs([(code, str(count)) for code, count in found.refusals.most_common()], indent=2)
 
 
 def compact(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -225,18 +226,27 @@ def work(
     _more(page.next)
 
 
-def trace(instance: InstanceArgument, database: Database = None, json: Json = False) -> None:
+def trace(
+    instance: InstanceArgument,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page to print, with every deadline.")] = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
     """Print the whole history of an instance, and verify its chain.
 
     Every attempt is there: who, what, from where to where, why refused, which deadlines began to run, and what was sent.
     ``system`` names the chain of publications and delegations. The exit code is 1 when the chain is broken.
     """
     from workflow.cli.opening import opened
+    from workflow.cli.printing import write_page
     from workflow.cli.tracing import print_trace, read_trace
 
     with opened(database) as engine:
         found = read_trace(engine, instance)
-    print_trace(found, is_json=json)
+        if html is not None:
+            write_page(engine, found, html)
+    if html is None or json:
+        print_trace(found, is_json=json)
     broken: ChainBrokenError | None = found.broken
     if broken is not None:
         raise typer.Exit(FINDINGS)

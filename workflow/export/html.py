@@ -22,9 +22,11 @@ p.broken { border-color: var(--bad); background: #fbeeee; font-weight: 600; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0; }
 th { font-size: .85rem; color: var(--soft); border-bottom: 2px solid var(--line); } tr { border-bottom: 1px solid var(--line); }
 tr.engine { background: var(--engine); } tr.refused td.what { color: var(--bad); } td.number { text-align: right; white-space: nowrap; }
-td.when { white-space: nowrap; } dl { margin: .2rem 0 0; display: grid; grid-template-columns: max-content 1fr; gap: 0 .7rem; font-size: .88rem; }
+td.when { white-space: nowrap; }
+dl { margin: .2rem 0 0; display: grid; grid-template-columns: max-content 1fr; gap: 0 .7rem; font-size: .88rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; } code { font-size: .8rem; overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: 10.5pt; } tr, h3 { break-inside: avoid; } thead { display: table-header-group; } }
+@media print { body { margin: 0; max-width: none; font-size: 10.5pt; } tr, h3 { break-inside: avoid; }
+  thead { display: table-header-group; } }
 """
 
 
@@ -80,7 +82,7 @@ def _parts(content: Page) -> Iterator[str]:
     yield f'<p class="of">{text(content.instance)}</p>\n'
     yield f'<p class="{"verified" if content.is_verified else "broken"}">{text(content.verification)}</p>\n'
     yield _list(content.facts)
-    yield '<h2>What happened</h2>\n<table>\n<thead><tr><th scope="col">No.</th><th scope="col">When</th><th scope="col">What</th></tr></thead>\n<tbody>\n'
+    yield f"<h2>What happened</h2>\n<table>\n{_head(('No.', 'When', 'What'))}<tbody>\n"
     for row in content.rows:
         yield f'<tr class="{text(row.tone)}"><td class="number">{row.number}</td>'
         yield f'<td class="when"><time datetime="{text(row.at_utc)}">{text(row.at)}</time></td>'
@@ -89,12 +91,16 @@ def _parts(content: Page) -> Iterator[str]:
     if content.tables:
         yield "<h2>Deadlines</h2>\n"
     for table in content.tables:
-        yield f"<h3>{text(table.title)}</h3>\n{_list(table.facts)}<table>\n<thead><tr>"
-        yield "".join(f'<th scope="col">{text(name)}</th>' for name in table.columns) + "</tr></thead>\n<tbody>\n"
+        yield f"<h3>{text(table.title)}</h3>\n{_list(table.facts)}<table>\n{_head(table.columns)}<tbody>\n"
         for cells in table.rows:
             yield "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in cells) + "</tr>\n"
         yield "</tbody>\n</table>\n"
     yield "</body>\n</html>\n"
+
+
+def _head(names: Iterable[str]) -> str:
+    cells = "".join(f'<th scope="col">{text(name)}</th>' for name in names)
+    return f"<thead><tr>{cells}</tr></thead>\n"
 
 
 def _list(pairs: Iterable[tuple[str, str]]) -> str:

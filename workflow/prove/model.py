@@ -201,14 +201,19 @@ class Model:
     ) -> _Draft:
         type_ = self.definition.events[name]
         scene = Scene(leaf=leaf, event=type_, now=now, is_engine=True)
-        return _Draft(
-            kind=kind, type_=type_, leaf=leaf, base=base, at=at, scene=scene, timer=timer, report=report, is_done=is_done
-        )
+        return _Draft(kind=kind, type_=type_, leaf=leaf, base=base, at=at, scene=scene, timer=timer, report=report, is_done=is_done)
 
     def _idle(self, leaf: StatePath) -> Rule:
         now = self.clocks.now
         return Rule(
-            kind="idle", event=EventName(""), source=leaf, target=leaf, guard=self.clocks.settled(leaf), updates={"now": now}, at=now, is_heard=False
+            kind="idle",
+            event=EventName(""),
+            source=leaf,
+            target=leaf,
+            guard=self.clocks.settled(leaf),
+            updates={"now": now},
+            at=now,
+            is_heard=False,
         )
 
     # Which transition is taken

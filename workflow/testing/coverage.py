@@ -141,7 +141,13 @@ def _reads_only_unset(rule: CompiledRule, written: set[str]) -> bool:  # type: i
 def _holds_unset(definition: Definition, arrow: Arrow, rule: CompiledRule) -> bool:
     never = datetime(2000, 1, 1, tzinfo=UTC)
     empty = Instance(
-        id=InstanceId("-"), definition=definition.name, digest=Digest(""), state=StatePath(""), subject=ActorId("-"), started_at=never, recorded_at=never
+        id=InstanceId("-"),
+        definition=definition.name,
+        digest=Digest(""),
+        state=StatePath(""),
+        subject=ActorId("-"),
+        started_at=never,
+        recorded_at=never,
     )
     try:
         return rule.guard.holds(View(definition=definition, instance=empty, event=arrow.transition.event, now=never).look_up)

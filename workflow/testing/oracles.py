@@ -43,7 +43,9 @@ def _people_events(seen: Observed) -> Iterator[Said]:
 # Who
 
 
-def may_fire(definition: Definition, type_: EventType, actor: Actor, fields: Mapping[str, object], *, subject: str, running: Collection[Delegation]) -> bool:
+def may_fire(
+    definition: Definition, type_: EventType, actor: Actor, fields: Mapping[str, object], *, subject: str, running: Collection[Delegation]
+) -> bool:
     """Say whether a person may fire an event, by the words of docs/language.md."""
     if type_.is_engine:
         return False
@@ -102,7 +104,9 @@ def _no_unjust_refusal(rig: Rig, seen: Observed) -> Iterator[str]:
     running = [d for d in seen.delegations if d.starts_at <= seen.now < d.ends_at]
     fields = seen.settled.instance.fields
     if may_fire(rig.definition, type_, event.actor, fields, subject=rig.subject, running=running):  # type: ignore[arg-type]  # as above
-        quorum = any(a.transition.quorum and a.transition.quorum.role for a in rig.world.table.arrows(seen.settled.instance.state, event.name))
+        quorum = any(
+            a.transition.quorum and a.transition.quorum.role for a in rig.world.table.arrows(seen.settled.instance.state, event.name)
+        )
         if not quorum:
             yield f"{event.name} was refused to {event.actor.id} for want of a role, who holds {_held(event.actor)}."
 
@@ -252,7 +256,11 @@ def _overtaken(rig: Rig, seen: Observed) -> Iterator[str]:
         state = _state_of(rig.definition, spent[0]) if spent else None
         _apply(running, said)
         until = datetime.fromisoformat(str(said["recorded_at"]))
-        others = [key for key, due in running.items() if key not in spent and due is not None and due <= until and _state_of(rig.definition, key) == state]
+        others = [
+            key
+            for key, due in running.items()
+            if key not in spent and due is not None and due <= until and _state_of(rig.definition, key) == state
+        ]
         loud = [e["name"] for e in said.get("effects", ()) if e["kind"] in NOTICES and not e.get("serial")]  # type: ignore[attr-defined]  # as above
         if len(spent) == 1 and others and loud:
             yield f"{spent[0]} notified ({', '.join(loud)}), although {', '.join(others)} had been reached as well."
@@ -355,7 +363,12 @@ def _idempotent(rig: Rig, seen: Observed) -> Iterator[str]:
         return
     first = seen.first
     if first is None or seen.now - first.now >= timedelta(hours=24) or seen.act.is_changed:
-        if seen.act.is_changed and first is not None and seen.now - first.now < timedelta(hours=24) and not isinstance(seen.answer, ConflictError):
+        if (
+            seen.act.is_changed
+            and first is not None
+            and seen.now - first.now < timedelta(hours=24)
+            and not isinstance(seen.answer, ConflictError)
+        ):
             yield f"The key of {seen.event.name} was used with other content, and the answer was {seen.answer}."
         return
     if not isinstance(first.answer, Accepted | Refused):
@@ -477,13 +490,21 @@ ORACLES = (
     Oracle(name="four eyes", sentence="Nobody decides on their own request, or in two stages.", look=_four_eyes),
     Oracle(name="armed rightly", sentence="A state that is entered arms its timers, for the right instants.", look=_armed_rightly),
     Oracle(name="no timer outlives its state", sentence="A timer is gone when its state is left.", look=_no_timer_outlives),
-    Oracle(name="once per rung", sentence="Each effect is queued once, and of rungs reached together the last one notifies.", look=_once_per_rung),
+    Oracle(
+        name="once per rung",
+        sentence="Each effect is queued once, and of rungs reached together the last one notifies.",
+        look=_once_per_rung,
+    ),
     Oracle(name="the log replays", sentence="The history alone leads to the stored state, version, head and timers.", look=_log_replays),
     Oracle(name="the chain verifies", sentence="Every entry follows the one before it.", look=_chain_verifies),
-    Oracle(name="a refusal changes nothing", sentence="A refusal adds to the history and changes nothing else.", look=_refusal_changes_nothing),
+    Oracle(
+        name="a refusal changes nothing", sentence="A refusal adds to the history and changes nothing else.", look=_refusal_changes_nothing
+    ),
     Oracle(name="idempotent", sentence="The same event with the same key happens once and is answered alike.", look=_idempotent),
     Oracle(name="at most once", sentence="After a crash, a repeated event or report does not happen twice.", look=_once),
-    Oracle(name="may tells the truth", sentence="What `may` allows is accepted, and what it refuses is refused.", look=_may_tells_the_truth),
+    Oracle(
+        name="may tells the truth", sentence="What `may` allows is accepted, and what it refuses is refused.", look=_may_tells_the_truth
+    ),
     Oracle(name="open work matches may", sentence="The queues hold what their people may do, and nothing else.", look=_work_matches_may),
     Oracle(name="one holder", sentence="A unique value belongs to one onboarding.", look=_one_holder),
     Oracle(name="nothing leaks", sentence="No personal or secret value stands in the history or the outbox.", look=_nothing_leaks),

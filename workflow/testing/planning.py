@@ -158,7 +158,11 @@ class Planner:
         for value, spec in type_.payload.items():
             if f"event.{value}" in read and not spec.is_many:
                 limits = (spec.min or 0, spec.max if spec.max is not None else 9)
-                by_type: dict[FieldType, tuple[Leaf, ...]] = {FieldType.CHOICE: spec.values, FieldType.BOOLEAN: (True, False), FieldType.INTEGER: limits}
+                by_type: dict[FieldType, tuple[Leaf, ...]] = {
+                    FieldType.CHOICE: spec.values,
+                    FieldType.BOOLEAN: (True, False),
+                    FieldType.INTEGER: limits,
+                }
                 if spec.type in by_type:
                     slots.append((f"event.{value}", by_type[spec.type]))
         slots.sort(key=lambda slot: len(slot[1]))
@@ -221,5 +225,11 @@ def _starting(world: World, rig: Rig, payload: Mapping[str, object], facts: Fact
     )
     flat = {f"{check}.{leaf}": value for check, leaves in facts.items() for leaf, value in leaves.items()}
     return View(
-        definition=world.definition, instance=nobody, event=world.definition.start.event, now=now, payload=payload, facts=flat, is_subject=True
+        definition=world.definition,
+        instance=nobody,
+        event=world.definition.start.event,
+        now=now,
+        payload=payload,
+        facts=flat,
+        is_subject=True,
     )

@@ -143,7 +143,9 @@ class Rig:
         before = self.stored()
         now = self.now(before)
         steps = settle(self.world, before, now=now) if before else ()
-        seen = Observed(act=act, before=before, settled=steps[-1].after if steps else before, after=before, now=now, delegations=self.running())
+        seen = Observed(
+            act=act, before=before, settled=steps[-1].after if steps else before, after=before, now=now, delegations=self.running()
+        )
         self.opened.store.arm(act.crash)
         try:
             seen = self._do(act, seen)
@@ -307,7 +309,11 @@ class Rig:
             rows = tuple(reads.entries(self.instance_id, after=head))
             said = tuple(orjson.loads(row.canonical) for row in rows)
             has_effects = any(one.get("effects") for one in said)
-            messages = tuple(self._new_messages(reads.messages(MessageQuery(instance_id=self.instance_id, limit=1000)).rows, head)) if has_effects else ()
+            messages = (
+                tuple(self._new_messages(reads.messages(MessageQuery(instance_id=self.instance_id, limit=1000)).rows, head))
+                if has_effects
+                else ()
+            )
         self.rows += rows
         self.history += said
         return replace(seen, after=after, entries=rows, said=said, messages=messages)

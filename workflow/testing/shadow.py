@@ -28,7 +28,15 @@ def noted(said: Mapping[str, object], *, has_codes: bool) -> Note:
     """Give of an entry what lazy and eager must agree on."""
     reasons = said.get("reasons") or ()
     codes = tuple(sorted(str(r["public"]) for r in reasons)) if has_codes and isinstance(reasons, Sequence) else ()  # type: ignore[index]  # an entry's own form
-    return (str(said["kind"]), str(said["event"]), str(said["actor"]), _text(said["from"]), _text(said["to"]), codes, str(said["occurred_at"]))
+    return (
+        str(said["kind"]),
+        str(said["event"]),
+        str(said["actor"]),
+        _text(said["from"]),
+        _text(said["to"]),
+        codes,
+        str(said["occurred_at"]),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +57,10 @@ class Shadow:
             before = step.before
             if before is not None:
                 self.coverage.fire(self._due(step))
-                self._look(View(definition=self.world.definition, instance=before.instance, event=step.event.name, now=step.occurred_at), ENGINE_ACTOR)
+                self._look(
+                    View(definition=self.world.definition, instance=before.instance, event=step.event.name, now=step.occurred_at),
+                    ENGINE_ACTOR,
+                )
             self._keep(step)
 
     def start(self, event: Event, facts: Facts, *, subject: ActorId, instance_id: InstanceId, now: datetime) -> bool:
@@ -102,7 +113,9 @@ class Shadow:
             return
         step = report(self.world, self.situation, effect, EventName(name), performed_at=performed_at, now=now)
         if effect.serial == self.situation.instance.serials.get(effect.link or str(effect.done), 0):
-            self._look(View(definition=self.world.definition, instance=self.situation.instance, event=EventName(name), now=now), ENGINE_ACTOR)
+            self._look(
+                View(definition=self.world.definition, instance=self.situation.instance, event=EventName(name), now=now), ENGINE_ACTOR
+            )
         self._keep(step)
         self.settle(now)
 
@@ -144,7 +157,11 @@ class Shadow:
 
     def _due(self, step: Step) -> str:
         """Name the timer that a step spends."""
-        timers = {t.key: t for t in (self.situation.timers if self.situation else ()) if t.due_at == step.occurred_at and t.event == step.event.name}
+        timers = {
+            t.key: t
+            for t in (self.situation.timers if self.situation else ())
+            if t.due_at == step.occurred_at and t.event == step.event.name
+        }
         return min(timers.values(), key=lambda t: t.index).key if timers else ""
 
     def _keep(self, step: Step) -> None:

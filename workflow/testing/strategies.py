@@ -83,7 +83,9 @@ class Values:
     world: World
     overrides: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
 
-    def payload(self, draw: Draw[Any], type_: EventType, situation: Situation | None, *, taken: Mapping[str, object] | None = None) -> dict[str, object]:
+    def payload(
+        self, draw: Draw[Any], type_: EventType, situation: Situation | None, *, taken: Mapping[str, object] | None = None
+    ) -> dict[str, object]:
         """Draw a valid payload; `taken` are values that it must have."""
         fields: dict[str, object] = dict(situation.instance.fields) if situation else {}  # type: ignore[arg-type]  # names of fields are text
         made: dict[str, object] = {}
@@ -184,7 +186,13 @@ def spoiled(draw: Draw[Any], type_: EventType, payload: Mapping[str, object]) ->
 def people_of(definition: Definition, type_: EventType, situation: Situation | None, payload: Mapping[str, object]) -> list[Person]:
     """Name who may try: two holders, one with every role, the subject with and without roles, a wrong scope, deputies, nobody."""
     fields: Mapping[Any, object] = situation.instance.fields if situation else _starting(definition, payload)
-    everything = tuple(sorted(f"{r.name}:{v}" if (v := scope_of(r, fields)) else str(r.name) for r in definition.roles.values() if not r.is_anyone and not r.is_subject))
+    everything = tuple(
+        sorted(
+            f"{r.name}:{v}" if (v := scope_of(r, fields)) else str(r.name)
+            for r in definition.roles.values()
+            if not r.is_anyone and not r.is_subject
+        )
+    )
     found: list[Person] = []
     for name in type_.by:
         role = definition.roles[name]
@@ -195,7 +203,14 @@ def people_of(definition: Definition, type_: EventType, situation: Situation | N
         found += [(f"{name}-1", (own,)), (f"{name}-2", (own,))]
         if role.scope:
             found.append((f"{name}-{ELSEWHERE}", (f"{name}:{ELSEWHERE}",)))
-    found += [(EVERYBODY, everything), (SUBJECT, ()), (SUBJECT, everything), *((one, ()) for one in DEPUTIES), (DEPUTIES[0], everything), (STRANGER, ())]
+    found += [
+        (EVERYBODY, everything),
+        (SUBJECT, ()),
+        (SUBJECT, everything),
+        *((one, ()) for one in DEPUTIES),
+        (DEPUTIES[0], everything),
+        (STRANGER, ()),
+    ]
     return found
 
 
@@ -203,7 +218,9 @@ def _starting(definition: Definition, payload: Mapping[str, object]) -> dict[Fie
     return {a.field: payload[a.copy_of] for a in definition.start.assignments if a.copy_of is not None and a.copy_of in payload}
 
 
-def rightful(rig: Rig, type_: EventType, people: Sequence[Person], situation: Situation | None, payload: Mapping[str, object]) -> list[Person]:
+def rightful(
+    rig: Rig, type_: EventType, people: Sequence[Person], situation: Situation | None, payload: Mapping[str, object]
+) -> list[Person]:
     """Keep those who may, by role and by who decided before."""
     definition = rig.definition
     fields: Mapping[Any, object] = situation.instance.fields if situation else _starting(definition, payload)
@@ -216,7 +233,12 @@ def rightful(rig: Rig, type_: EventType, people: Sequence[Person], situation: Si
         if type_.decision is not None and (who.id == rig.subject or id_ in DEPUTIES):
             continue
         if situation is not None and type_.decision is not None:
-            others = {one for stage, ones in situation.instance.deciders.items() if stage not in {type_.decision, *type_.may_also_decide} for one in ones}
+            others = {
+                one
+                for stage, ones in situation.instance.deciders.items()
+                if stage not in {type_.decision, *type_.may_also_decide}
+                for one in ones
+            }
             if who.id in others:
                 continue
         tally = situation.instance.tallies.get(type_.name) if situation else None
@@ -348,13 +370,17 @@ class Acts:
         """Fire any event, by anybody, with any findings; with a faulty payload when it `is_wrong`."""
         leaf = situation.instance.state
         nearby = [a.transition.event for a in self.planner.here(leaf) if not self.definition.events[a.transition.event].is_engine]
-        names = list(dict.fromkeys(nearby)) if nearby and draw(st.sampled_from((True, True, True, False))) else sorted(self.definition.events)
+        names = (
+            list(dict.fromkeys(nearby)) if nearby and draw(st.sampled_from((True, True, True, False))) else sorted(self.definition.events)
+        )
         type_ = self.definition.events[draw(st.sampled_from(names))]
         payload = self.values.payload(draw, type_, situation)
         person = draw(st.sampled_from(people_of(self.definition, type_, situation, payload)))
         return self._fired(draw, type_, person, spoiled(draw, type_, payload) if is_wrong else payload, self._facts(draw, type_), crash)
 
-    def _fired(self, draw: Draw[Any], type_: EventType, person: Person, payload: Mapping[str, object], facts: Facts, crash: int | None) -> Fire:
+    def _fired(
+        self, draw: Draw[Any], type_: EventType, person: Person, payload: Mapping[str, object], facts: Facts, crash: int | None
+    ) -> Fire:
         key = None
         if draw(st.sampled_from((False, False, True))):
             self._keys += 1
@@ -368,7 +394,9 @@ class Acts:
         for check in type_.checks:
             use = self.definition.checks[check]
             made[check] = {
-                leaf: draw(st.booleans() if kind == "bool" else st.sampled_from((0, 1, 5) if kind == "int" else _texts(use.params.get("methods"))))
+                leaf: draw(
+                    st.booleans() if kind == "bool" else st.sampled_from((0, 1, 5) if kind == "int" else _texts(use.params.get("methods")))
+                )
                 for leaf, kind in known[use.use].facts.items()
             }
         return self.planner.coherent(self.rig, made)
@@ -416,7 +444,9 @@ class Acts:
         for spec in self.definition.events[self.definition.start.event].payload.values():
             if spec.same_as is not None and spec.same_as in payload:
                 payload[spec.name] = payload[spec.same_as]
-        return Start(payload=payload, facts=first.facts, actor=first.actor if first.actor != SUBJECT else "second", roles=first.roles, crash=crash)
+        return Start(
+            payload=payload, facts=first.facts, actor=first.actor if first.actor != SUBJECT else "second", roles=first.roles, crash=crash
+        )
 
 
 def _texts(methods: object) -> tuple[str, ...]:
