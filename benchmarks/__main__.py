@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks import ours
 from benchmarks.alone import figures_alone
+from benchmarks.auditing import figures_of_auditing
 from benchmarks.figures import Figure
 from benchmarks.floors import PlainPostgres, PlainSqlite
 from tests.support.postgres import new_database, server
@@ -99,6 +100,7 @@ def measure(scale: int) -> Iterator[Figure]:
     """Measure everything; `scale` is the number of steps in each of the paired rounds."""
     yield from _imports()
     yield from figures_alone(scale)
+    yield from figures_of_auditing(scale * 400)
     with tempfile.TemporaryDirectory() as folder:
         with _closing(PlainSqlite(Path(folder) / "plain.db")) as plain:
             yield from _fire("SQLite", plain, f"sqlite:///{folder}/ours.db", 0.5, scale)

@@ -555,6 +555,10 @@ class Snapshot(Protocol):
         """Give every checkpoint that was kept, oldest first."""
         ...
 
+    def delegations(self) -> Iterator[Delegation]:
+        """Give every delegation by id."""
+        ...
+
     def documents(self) -> Iterator[Document]:
         """Give every published document."""
         ...

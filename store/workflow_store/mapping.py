@@ -155,7 +155,7 @@ def loaded_from(row: Row, *, has_instance: bool) -> Loaded:
     return Loaded(
         situation=situation_from(row) if has_instance else None,
         credentials=tuple(map(_credential, _sorted(credentials, _BY_KIND))),
-        delegations=tuple(map(_delegation, _sorted(delegations, _BY_ID))),
+        delegations=tuple(map(delegation_from, _sorted(delegations, _BY_ID))),
         subject_key=subject_key,
         answer=_answer(_loads(answer)) if answer else None,
         database_now=_at_or_none(now),
@@ -178,7 +178,8 @@ def _credential(row: Row) -> Credential:
     )
 
 
-def _delegation(row: Row) -> Delegation:
+def delegation_from(row: Row) -> Delegation:
+    """Read a delegation from a row of `DELEGATION`."""
     return Delegation(
         id=row[0],
         principal=ActorId(row[1]),

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from workflow_store.postgres import PostgresDatabase
     from workflow_store.sqlite import SqliteDatabase
 
+ANY = "SELECT 1 FROM {unsequenced} u LIMIT 1"
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name::text, 0))"
 SIZE = "SELECT coalesce(max(l.position) + 1, 0) FROM {leaves} l"
 WAITING = (
-    "SELECT u.instance_id, u.sequence, e.entry_hash FROM {unsequenced} u "
+    "SELECT u.instance_id, u.sequence, e.entry_hash, l.position FROM {unsequenced} u "
     "LEFT JOIN {entries} e ON e.instance_id = u.instance_id AND e.sequence = u.sequence "
+    "LEFT JOIN {leaves} l ON l.instance_id = u.instance_id AND l.sequence = u.sequence "
     "ORDER BY u.instance_id, u.sequence LIMIT :limit::bigint"
 )
 BACKLOG = (
@@ -82,10 +84,12 @@ class Sequencer:
         entry never stands before its predecessor; (3) the tree grows at its right edge; (4) leaves, tiles and waiting rows change together.
 
         Raises:
-            AuditError: an entry that waits is not there, or the tree's edge was changed.
+            AuditError: an entry that waits is not there, or is in the tree already, or the tree's edge was changed.
             ConflictError: another one holds the lock for too long; try again.
         """
         book = self._database.book
+        if not self._database.rows(book[ANY], {}):
+            return 0  # nobody is held up by a lock for nothing
         with self._database.transaction() as run:
             # (1)
             self._lock(run)
@@ -93,7 +97,7 @@ class Sequencer:
             waiting = run.rows(book[WAITING], {"limit": limit})
             if not waiting:
                 return 0
-            _refuse_missing(waiting)
+            _refuse_strange(waiting)
             # (3)
             size = int(run.rows(book[SIZE], {})[0][0])
             tree = Growth.read(_tiles_of(run, book), size)
@@ -124,12 +128,12 @@ class Sequencer:
             run.rows(self._database.book[LOCK], {"name": qualified(f"{tables.prefix}leaves", tables.schema)})
 
 
-def _refuse_missing(waiting: Sequence[Row]) -> None:
-    for instance_id, sequence, entry_hash in waiting:
-        if entry_hash is None:
-            raise AuditError(
-                f"Entry {sequence} of {instance_id} waits to be taken into the tree but is not there: run `workflow audit verify`."
-            )
+def _refuse_strange(waiting: Sequence[Row]) -> None:
+    """Refuse what only tampering can bring about: nothing is taken past it."""
+    for instance_id, sequence, entry_hash, position in waiting:
+        if entry_hash is None or position is not None:
+            what = "but is not there" if entry_hash is None else "but is there already"
+            raise AuditError(f"Entry {sequence} of {instance_id} waits to be taken into the tree {what}: run `workflow audit verify`.")
 
 
 def _tiles_of(run: Reader, book: Book) -> ReadTile:

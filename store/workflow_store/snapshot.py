@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from workflow.errors import AuditError
 from workflow.ports import Document, KeptCheckpoint, Leaf, Message, SequencedEntry
-from workflow.states.instance import InstanceId, Situation
+from workflow.states.instance import Delegation, InstanceId, Situation
 from workflow_store import loading, mapping
 from workflow_store.statements import Book, Reader, Row
 from workflow_store.tables import instant
@@ -52,6 +52,9 @@ DOCUMENTS = (
     f"SELECT {loading.DOCUMENT} FROM {{documents}} d WHERE (d.digest, d.text_digest) > (:digest::text, :text_digest::text) "
     "ORDER BY d.digest, d.text_digest LIMIT :limit::bigint"
 )
+
+
+DELEGATIONS = f"SELECT {loading.DELEGATION} FROM {{delegations}} d WHERE d.id > :id::text ORDER BY d.id LIMIT :limit::bigint"
 
 
 @contextmanager
@@ -133,6 +136,10 @@ class StoreSnapshot:
     def checkpoints(self) -> Sequence[KeptCheckpoint]:
         """Give every checkpoint that was kept, oldest first."""
         return [KeptCheckpoint(number=row[0], size=row[1], note=row[2], recorded_at=instant(row[3])) for row in self._rows(CHECKPOINTS)]
+
+    def delegations(self) -> Iterator[Delegation]:
+        """Give every delegation by id."""
+        return _made(self._pages(DELEGATIONS, {"id": ""}, lambda row: {"id": row[0]}), mapping.delegation_from, "a delegation")
 
     def documents(self) -> Iterator[Document]:
         """Give every published document."""

@@ -8,8 +8,7 @@ import pytest
 
 from tests.support.sound import KEY, ORIGIN, VAULT
 from workflow.audit.checkpoint import Checkpoint, VerifierKey, read_note
-from workflow.auditing import Given, keys_of, make_checkpoint, prove, read_given, signers_of, verify, write_tiles
-from workflow.auditing.heads import drain
+from workflow.auditing import Given, drain, keys_of, make_checkpoint, prove, read_given, signers_of, verify, write_tiles
 from workflow.checks import KeyVault
 from workflow.errors import AuditError, NotFoundError
 from workflow.settings import MasterKey

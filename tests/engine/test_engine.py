@@ -409,3 +409,17 @@ def test_a_bad_instance_is_set_aside(open_house):
     assert (ticked.fired, ticked.instances) == (1, 1)
     assert [said["kind"] for said in open_house.said(good)][-1] == "timer:fired"
     assert open_house.engine.tick().fired == 1
+
+
+def test_an_answer_is_forgotten_after_a_day(open_house):
+    """A key holds for twenty-four hours; after that it stands for a new event, also when nobody has swept."""
+    first = Event.of("register", VISITOR, key="once", email="ana@example.org", network="ERKNet")
+    id_ = open_house.engine.start("access", first, subject="ana").instance.id
+    with pytest.raises(RefusedError):
+        open_house.engine.fire(id_, Event.of("create", HELP, key="k"))
+    open_house.clock.wait(hours=24)
+    other = Event.of("register", VISITOR, key="once", email="bo@example.org", network="ERKNet")
+    assert open_house.engine.start("access", other, subject="bo").instance.id != id_
+    with pytest.raises(RefusedError) as refused:
+        open_house.engine.fire(id_, Event.of("create", HELP, key="k"))
+    assert refused.value.sequence == 3

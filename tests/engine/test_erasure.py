@@ -195,6 +195,24 @@ def test_retention_spares_what_the_subject_still_needs(house):
     assert house.engine.values(new) == {"email": "ana2@example.org", "note": NOTE}
 
 
+def test_an_erasure_in_a_hosts_transaction_is_the_hosts(tmp_path):
+    """Joined, the erasure lives and dies with the host's transaction, and a refusal is given back instead of raised."""
+    store = workflow_store.connect(f"sqlite:///{tmp_path}/host.db")
+    store.upgrade()
+    house = House(store)
+    id_ = begun(house)
+    with store.engine.connect() as connection:
+        refused = house.engine.on(connection).erase("ana", basis="", actor=ADMIN)
+        assert [reason.code for reason in refused.reasons] == ["basis_missing"]
+        done = house.engine.on(connection).erase("ana", basis=BASIS, actor=ADMIN)
+        assert done.instances == (id_,)
+        assert house.engine.on(connection).values(id_) == {}
+        connection.exec_driver_sql("ROLLBACK")
+    assert house.engine.values(id_)["email"] == ADDRESS, "what the host undoes was never erased"
+    assert verify(house.engine.history(id_)) == 2
+    store.close()
+
+
 def raw_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file())
 

@@ -135,7 +135,10 @@ def test_forged_deadlines_are_named():
     """A due instant that does not follow, a deadline that fires too early, one that is passed over."""
     house, id_ = whole()
     rows = house.engine.history(id_)
-    later = lambda armed: [one | {"due_at": "2030-01-01T00:00:00.000000Z"} for one in armed]  # noqa: E731  # short
+
+    def later(armed):
+        return [one | {"due_at": "2030-01-01T00:00:00.000000Z"} for one in armed]
+
     assert replayed(house, id_, forged(rows, 1, armed=later)).illegal.code == "armed"
     fired = next(row.sequence for row in rows if row.kind == "timer:fired")
     assert replayed(house, id_, [*rows[: fired - 1], *rows[fired:]]).illegal.code in {"deadline_passed_over", "occurred_at"}

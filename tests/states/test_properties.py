@@ -14,6 +14,7 @@ from tests.support.programs import ANA, BEN, CY, NAMES, TIMETABLE, Fire, Report,
 from tests.support.worlds import KNOWN, MONDAY, Run, calendar, world
 from workflow.bootstrap import documents_of, known, readers
 from workflow.load import load
+from workflow.states import deadlines
 from workflow.states.definition import EventName
 from workflow.states.instance import ENGINE_ACTOR, Actor, ActorId, Delegation, Event
 from workflow.states.machine import Table
@@ -106,8 +107,11 @@ def said(step: Step) -> tuple:
 @given(programs())
 @settings(max_examples=300, deadline=None)
 def test_lazy_equals_eager(program):
-    """Given the same events (reports included) at the same instants, and after settling at one final instant, a run with a sweep at
-    any times and a run with none have the same sequence of (kind, event, actor, from, to, reasons, occurred_at)."""
+    """Sweeping changes nothing.
+
+    Given the same events (reports included) at the same instants, and after settling at one final instant, a run with a sweep at
+    any times and a run with none have the same sequence of (kind, event, actor, from, to, reasons, occurred_at).
+    """
     start, operations = program
     lazy, eager = Play(start, sweeps=False), Play(start, sweeps=True)
     assert lazy.play(operations) == eager.play(operations)
@@ -347,3 +351,17 @@ def test_the_names_of_the_programs_are_events():
 def test_the_definitions_of_the_walks_start(name):
     """Each definition of these properties begins, so that a walk is one."""
     assert started(name).instance.version == 1
+
+
+@given(programs())
+@settings(max_examples=150, deadline=None)
+def test_no_deadline_gets_more_than_its_budget(program):
+    """Whatever was paused, resumed and reported late: what is left of a deadline is never more than it began with."""
+    start, operations = program
+    play = Play(start, sweeps=True)
+    play.play(operations)
+    definition = play.run.world.definition
+    for timer in {timer for step in play.run.steps for timer in step.after.timers}:
+        whole_budget = deadlines.budget(definition.timer(timer.key).after)
+        assert (timer.remaining.days, timer.remaining.seconds) <= (whole_budget.days, whole_budget.seconds)
+        assert timer.due_at is None or timer.due_at >= timer.base_at

@@ -14,8 +14,7 @@ import workflow_store
 from tests.support.onboarding import HAL, TESS, House, deputy_of
 from tests.support.tampering import Forger
 from workflow.audit.checkpoint import VerifierKey
-from workflow.auditing import Given, Report, make_checkpoint, read_given, signers_of, verify, write_tiles
-from workflow.auditing.heads import drain
+from workflow.auditing import Given, Report, drain, make_checkpoint, read_given, signers_of, verify, write_tiles
 from workflow.checks import KeyVault
 from workflow.settings import development_keys
 

@@ -51,14 +51,14 @@ class Forger:
     def entry(self, instance: str, sequence: int) -> Mapping[str, Any]:
         return self.rows("SELECT * FROM {t}entries WHERE instance_id = :i AND sequence = :s", i=instance, s=sequence)[0]
 
-    def edit(self, instance: str, sequence: int, **columns: Any) -> None:
+    def edit(self, instance: str, sequence: int, /, **columns: Any) -> None:
         """Change columns of one entry."""
         setting = ", ".join(f"{name} = :new_{name}" for name in columns)
         values = {f"new_{name}": value for name, value in columns.items()}
         changed = self.run(f"UPDATE {{t}}entries SET {setting} WHERE instance_id = :i AND sequence = :s", i=instance, s=sequence, **values)
         assert changed == 1
 
-    def say(self, instance: str, sequence: int, **said: Any) -> None:
+    def say(self, instance: str, sequence: int, /, **said: Any) -> None:
         """Change what one entry says, with a hash that fits its bytes."""
         body = orjson.loads(bytes(self.entry(instance, sequence)["canonical"])) | said
         self._write(instance, sequence, body)

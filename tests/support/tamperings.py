@@ -282,9 +282,15 @@ TAMPERINGS: tuple[Tampering, ...] = (
     Tampering("checkpoints", "edit the note's form", _sql("UPDATE {t}checkpoints SET note = 'x' || note || 'x'"), "checkpoint:unreadable"),
     Tampering("checkpoints", "edit size", _sql("UPDATE {t}checkpoints SET size = size + 1"), "checkpoint:unreadable"),
     Tampering("checkpoints", "delete an older one", _sql("DELETE FROM {t}checkpoints WHERE number = 1"), "checkpoint:deleted"),
-    # What was published
+    # What was delegated and published
+    Tampering("delegations", "edit who", _sql("UPDATE {t}delegations SET deputy = 'mallory'"), "delegation:differs"),
+    Tampering("delegations", "edit until when", _sql("UPDATE {t}delegations SET ends_at = :later"), "delegation:differs"),
+    Tampering("delegations", "insert", _sql("INSERT INTO {t}delegations SELECT 'x', principal, 'mallory', role, scope, starts_at, ends_at, reason FROM {t}delegations"), "delegation:differs"),
+    Tampering("delegations", "delete", _sql("DELETE FROM {t}delegations"), "delegation:differs"),
     Tampering("documents", "edit a text", lambda s: s.forger.run("UPDATE {t}documents SET text = :x WHERE kind = 'definition'", x=b"x"), "document:changed"),
     Tampering("documents", "edit a content", lambda s: s.forger.run("UPDATE {t}documents SET content = :x WHERE kind = 'definition'", x=b"x"), "document:changed"),
+    Tampering("documents", "insert one", _sql("INSERT INTO {t}documents SELECT 'x', text_digest, kind, name, position + 1, content, text FROM {t}documents WHERE kind = 'definition' AND :ann <> ''"), "document:changed"),
+    Tampering("documents", "delete a calendar", _sql("DELETE FROM {t}documents WHERE kind = 'calendar'"), "document:changed"),
     Tampering("documents", "delete a definition", _sql("DELETE FROM {t}documents WHERE kind = 'definition'"), "document:changed"),
 )  # fmt: skip
 
@@ -314,10 +320,10 @@ def _in_window(store: Store) -> None:
 UNDETECTED: tuple[Undetected, ...] = (
     Undetected("entries", "rewrite what no checkpoint covers, all fitted", _in_window, "the window: nobody outside has seen it yet"),
     Undetected("instances", "subject, data", _sql("UPDATE {t}instances SET subject = 'x', data = '{}' WHERE id = :cid"),
-               "fields are written by expressions; `audit conform` evaluates them again"),
+               "fields are written by expressions of the definition, which verifying does not evaluate; the subject stands in no entry"),
     Undetected("timers", "armed_at, base_at, remaining, position",
                _sql("UPDATE {t}timers SET armed_at = :later, base_at = :later, remaining_seconds = 1, position = 9 WHERE instance_id = :bob"),
-               "entries say when a deadline is due; from what it was counted, `audit conform` computes again"),
+               "entries say when a deadline is due, not from what it was counted; verifying does not count again"),
     Undetected("outbox", "available_at, attempts, token, last_error, id",
                _sql("UPDATE {t}outbox SET available_at = :later, attempts = 9, token = 9, last_error = 'x' WHERE instance_id = :cid"),
                "tries are the worker's own and no part of the history; delaying a message delays it"),

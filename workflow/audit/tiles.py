@@ -40,9 +40,11 @@ class Tile:
 
 def path(level: int, number: int, width: int = WIDTH) -> str:
     """Say where a tile lies below a log's folder."""
-    groups = [f"{number % 1000:03}"]
-    while number := number // 1000:
-        groups.insert(0, f"x{number % 1000:03}")
+    above, last = divmod(number, 1000)
+    groups = [f"{last:03}"]
+    while above > 0:
+        above, group = divmod(above, 1000)
+        groups.insert(0, f"x{group:03}")
     suffix = f".p/{width}" if width < WIDTH else ""
     return f"tile/{level}/{'/'.join(groups)}{suffix}"
 
@@ -55,7 +57,7 @@ def split(hashes: bytes) -> list[bytes]:
 def edge(size: int) -> Iterator[tuple[int, int, int]]:
     """Name the partial tiles of a tree by level, number and width, leaves first."""
     level = 0
-    while size:
+    while size > 0:
         size, width = divmod(size, WIDTH)
         if width:
             yield level, size, width
@@ -65,7 +67,7 @@ def edge(size: int) -> Iterator[tuple[int, int, int]]:
 def layout(size: int) -> Iterator[tuple[int, int, int]]:
     """Name every tile of a tree by level, number and width, leaves first."""
     level = 0
-    while size:
+    while size > 0:
         full, width = divmod(size, WIDTH)
         for number in range(full):
             yield level, number, WIDTH
@@ -98,6 +100,8 @@ class Growth:
         """
         self.size = size
         self._edges = dict(edges or {})
+        if size < 0:
+            raise AuditError(f"A tree cannot have {size} leaves. Run `workflow audit verify`.")
         wanted = {level: width * HASH_BYTES for level, _, width in edge(size)}
         if wanted != {level: len(hashes) for level, hashes in self._edges.items() if hashes}:
             raise AuditError(f"The right edge of the tree does not belong to {size} leaves. Run `workflow audit verify`.")

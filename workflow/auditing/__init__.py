@@ -6,7 +6,8 @@ nothing that contradicts what was signed before. What is legal by a definition i
 
 from __future__ import annotations
 
-from workflow.auditing.heads import Given, keys_of, make_checkpoint, prove, read_given, signers_of, write_tiles
+from workflow.auditing.heads import Given, drain, keys_of, make_checkpoint, prove, read_given, signers_of, write_tiles
+from workflow.auditing.keeping import sequencing
 from workflow.auditing.report import Flaw, Report, Window
 from workflow.auditing.verifying import verify
 
@@ -15,10 +16,12 @@ __all__ = [
     "Given",
     "Report",
     "Window",
+    "drain",
     "keys_of",
     "make_checkpoint",
     "prove",
     "read_given",
+    "sequencing",
     "signers_of",
     "verify",
     "write_tiles",

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from workflow.audit.chain import GENESIS, follow
-from workflow.auditing.plans import Plan
+from workflow.auditing.plans import Library
 from workflow.auditing.replay import Replay
 from workflow.auditing.report import Found, Progress, What
 from workflow.errors import ChainBrokenError
@@ -72,7 +72,7 @@ class Chains:
     found: Found
     covered: int
     on_progress: Progress
-    plans: dict[str, Plan] = field(default_factory=dict)
+    library: Library = field(default_factory=Library)
     counted: Counted = field(default_factory=Counted)
     unknown: set[str | None] = field(default_factory=set)
     """Digests of definitions that are not published, each told once."""
@@ -114,6 +114,8 @@ class Chains:
             self.found.add(What.INSTANCE_DELETED, "The instance has a history but no row of its own.", instance=id_, expected="a row")
         elif is_whole:
             self._compare(id_, replay, situations[0], messages)
+        if id_ == SYSTEM and is_whole:
+            self._compare_system(replay)
 
     def _follows(self, id_: str, one: SequencedEntry, number: int, previous: str, replay: Replay) -> bool:
         row = one.row
@@ -180,7 +182,7 @@ class Chains:
         return position
 
     def _compare(self, id_: str, replay: Replay, situation: Situation, messages: list[Message]) -> None:
-        plan = self.plans.get(replay.definition or "")
+        plan = self.library.plans.get(replay.definition or "")
         if plan is None and id_ != SYSTEM and replay.definition not in self.unknown:
             self.unknown.add(replay.definition)
             message = f"The definition that the history follows is not among the published documents: {replay.definition}."
@@ -194,6 +196,16 @@ class Chains:
         for sequence, (name, expected, got) in replay.message_differences(messages):
             message = f"The {name} is not what the history says."
             self.found.add(What.MESSAGE_DIFFERS, message, instance=id_, sequence=sequence, expected=expected, found=got)
+
+    def _compare_system(self, replay: Replay) -> None:
+        """Compare what was published and delegated."""
+        self.library.compare(replay.published, self.found)
+        rows = {one.id: (one.principal, one.deputy, one.role, one.scope, one.starts_at, one.ends_at) for one in self.snapshot.delegations()}
+        for id_ in sorted(rows.keys() | replay.delegations.keys()):
+            expected, got = replay.delegations.get(id_), rows.get(id_)
+            if expected != got:
+                message = f"The delegation {id_} is not what the history says."
+                self.found.add(What.DELEGATION_DIFFERS, message, instance=SYSTEM, expected=expected or "none", found=got or "none")
 
     def _alone(self, situations: Iterable[tuple[str, list[Situation]]], messages: Iterable[tuple[str, list[Message]]]) -> None:
         """Note instances and messages that have no history at all."""

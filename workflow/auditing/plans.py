@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from workflow.auditing.report import Found, What
-from workflow.ports import Document, Snapshot
+from workflow.ports import SYSTEM, Document, Snapshot
+from workflow.states.node import node_of
+from workflow.states.semantics import semantic_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +33,47 @@ class Plan:
         return next((self.outcomes[path] for path in inside_out if path in self.outcomes), None)
 
 
-def read_plans(snapshot: Snapshot, found: Found) -> dict[str, Plan]:
-    """Give the definitions by digest, and note every document whose text is not the one that was published."""
-    plans = {}
-    for document in snapshot.documents():
-        digest = hashlib.sha256(document.text).hexdigest()
-        if digest != document.text_digest:
-            message = f"The text of the {document.kind} {document.name!r} was changed after it was published."
-            found.add(What.DOCUMENT_CHANGED, message, expected=document.text_digest, found=digest)
-        elif document.kind == "definition":
-            plan = _plan(document)
-            if plan is None:
-                message = f"The content of the definition {document.name!r} cannot be read."
-                found.add(What.DOCUMENT_CHANGED, message, expected="a definition", found=document.content[:60])
-            else:
-                plans[str(document.digest)] = plan
-    return plans
+@dataclass(slots=True)
+class Library:
+    """The published documents as they are stored: definitions by digest, and what identifies each document."""
+
+    plans: dict[str, Plan] = field(default_factory=dict)
+    stored: set[tuple[str, str, str, str]] = field(default_factory=set)
+
+    def read(self, snapshot: Snapshot, found: Found) -> None:
+        """Read them, and note every one whose bytes do not have its digests."""
+        for document in snapshot.documents():
+            self.stored.add((document.kind, document.name, document.digest, document.text_digest))
+            plan = _plan(document) if document.kind == "definition" else None
+            for part, expected, got in (
+                ("text", document.text_digest, hashlib.sha256(document.text).hexdigest()),
+                ("content", document.digest, _digest(document)),
+            ):
+                if expected != got:
+                    message = f"The {part} of the {document.kind} {document.name!r} was changed after it was published."
+                    found.add(What.DOCUMENT_CHANGED, message, expected=expected, found=got)
+                    plan = None
+            if plan is not None:
+                self.plans[str(document.digest)] = plan
+
+    def compare(self, published: set[tuple[str, str, str, str]], found: Found) -> None:
+        """Compare what is stored with what the history says was published."""
+        for kind, name, digest, _ in sorted(self.stored - published):
+            message = f"The {kind} {name!r} was never published: no entry says so."
+            found.add(What.DOCUMENT_CHANGED, message, instance=SYSTEM, found=digest)
+        for kind, name, digest, _ in sorted(published - self.stored):
+            message = f"The {kind} {name!r} was published, but is no longer there."
+            found.add(What.DOCUMENT_CHANGED, message, instance=SYSTEM, expected=digest)
+
+
+def _digest(document: Document) -> str:
+    """Give the digest that a document's content has (a definition's is that of its meaning)."""
+    if document.kind != "definition":
+        return hashlib.sha256(document.content).hexdigest()
+    try:
+        return str(semantic_digest(node_of(orjson.loads(document.content))))
+    except ValueError:
+        return "unreadable"
 
 
 def _plan(document: Document) -> Plan | None:

@@ -18,6 +18,10 @@ from workflow.ports import SYSTEM, Message
 from workflow.states.instance import Instance, Situation, Timer
 from workflow.states.verdict import Kind
 
+Granted = tuple[str, str, str | None, str | None, datetime, datetime]
+"""Principal, deputy, role, scope, start and end of a delegation."""
+Published = tuple[str, str, str, str]
+"""Kind, name, digest and digest of the text of a document."""
 Difference = tuple[str, object, object]
 """What differs, what the history says, what the row says."""
 
@@ -53,6 +57,8 @@ class Replay:
     queued: list[Queued] = field(default_factory=list)
     reports: int = 0
     is_erased: bool = False
+    delegations: dict[str, Granted] = field(default_factory=dict)
+    published: set[Published] = field(default_factory=set)
 
     def add(self, row: EntryRow, said: Mapping[str, Any]) -> None:
         """Take the next entry."""
@@ -66,8 +72,18 @@ class Replay:
             self.reports += 1
         elif row.kind == Kind.ERASED:
             self.is_erased = True
+        elif row.instance_id == SYSTEM:
+            self._administrate(row, said["payload"])
         if "armed" in said:  # only steps arm, disarm and send; refusals and administrative acts do not
             self._step(row, said)
+
+    def _administrate(self, row: EntryRow, payload: Mapping[str, Any]) -> None:
+        if row.kind == Kind.PUBLISHED:
+            self.published.add((payload["document"], payload["name"], payload["digest"], payload["text_digest"]))
+        elif row.kind in {Kind.GRANTED, Kind.ENDED}:
+            ends_at = row.occurred_at if row.kind == Kind.ENDED else datetime.fromisoformat(payload["ends_at"])
+            told = (payload["principal"], payload["deputy"], payload["role"], payload["scope"])
+            self.delegations[payload["id"]] = (*told, datetime.fromisoformat(payload["starts_at"]), ends_at)
 
     def _step(self, row: EntryRow, said: Mapping[str, Any]) -> None:
         self.version += row.kind != Kind.CALENDAR_CHANGED

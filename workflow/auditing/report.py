@@ -30,6 +30,7 @@ class What(StrEnum):
     INSTANCE_DIFFERS = "instance:differs"
     TIMER_DIFFERS = "timer:differs"
     MESSAGE_DIFFERS = "message:differs"
+    DELEGATION_DIFFERS = "delegation:differs"
     ROW_UNREADABLE = "row:unreadable"
     DOCUMENT_CHANGED = "document:changed"
     TREE_GAP = "tree:gap"

@@ -12,7 +12,6 @@ from workflow.audit.checkpoint import Checkpoint, CheckpointError, VerifierKey, 
 from workflow.audit.checkpoint import verify as verify_note
 from workflow.auditing.chains import Chains, Counted
 from workflow.auditing.heads import Given
-from workflow.auditing.plans import read_plans
 from workflow.auditing.report import Found, Progress, Report, What, Window
 from workflow.auditing.trees import Held, Trees, newest
 from workflow.checks.vault import is_signed
@@ -69,7 +68,7 @@ def verify(tree: TreeStore, *, keys: KeysFor | None = None, given: Sequence[Give
 def _chains(snapshot: Snapshot, found: Found, covered: int, on_progress: Progress | None) -> Counted:
     passing = Chains(snapshot=snapshot, found=found, covered=covered, on_progress=on_progress or (lambda _done, _total: None))
     try:
-        passing.plans |= read_plans(snapshot, found)
+        passing.library.read(snapshot, found)
         passing.verify()
     except AuditError as error:  # a row that is no row of ours: what comes behind it cannot be told from it
         found.add(What.ROW_UNREADABLE, f"{error} What comes behind it was not verified.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli import audit, definitions, demo_command, history, instances, operations
+from workflow.cli import audit, definitions, demo_command, history, instances, operations, policy
 from workflow.cli.exits import EPILOG
 
 app = typer.Typer(
@@ -43,3 +43,4 @@ instances.register(app)
 operations.register(app)
 history.register(app)
 audit.register(app)
+policy.register(app)

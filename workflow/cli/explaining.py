@@ -48,13 +48,8 @@ def figures(deadline: Deadline, zone: str) -> Iterator[tuple[str, str]]:
 def stretch_rows(stretch: Stretch, zone: str) -> Iterator[tuple[str, str, str, str]]:
     """Give the rows of one stretch: from, to, counted, why."""
     if stretch.is_paused:
-        length = span(stretch.ends_at - stretch.starts_at)
-        yield (
-            output.local(stretch.starts_at, zone),
-            output.local(stretch.ends_at, zone),
-            "-",
-            f"stands still for {length}: paused by entry {stretch.opened_by}",
-        )
+        ends = output.local(stretch.starts_at, zone), output.local(stretch.ends_at, zone)
+        yield (*ends, "-", f"paused by entry {stretch.opened_by}")
     for one in stretch.segments:
         yield _row(one, zone)
 
@@ -78,7 +73,8 @@ def print_deadlines(deadlines: tuple[Deadline, ...], zone: str) -> None:
         if named := calendars_of(deadline):
             output.pairs([("calendar", named)], indent=2)
         rows = [row for stretch in deadline.stretches for row in stretch_rows(stretch, zone)]
-        output.columns(("  from", "to", "counted", "why"), [(f"  {start}", *rest) for start, *rest in rows])
+        if rows:
+            output.columns(("  from", "to", "counted", "why"), [(f"  {start}", *rest) for start, *rest in rows])
 
 
 def as_data(deadline: Deadline) -> dict[str, object]:

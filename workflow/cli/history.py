@@ -1,4 +1,4 @@
-"""Commands for auditors over histories: explain, and audit conform, export, exceptions, erase, retain."""
+"""Commands for auditors over histories: explain, and audit conform, export, exceptions, bundle, erase, retain."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
     audit.command("retain")(retain)
     audit.command("export")(export)
     audit.command("exceptions")(exceptions)
+    audit.command("bundle")(bundle)
 
 
 def wanted_of(definition: str | None, state: str | None, outcome: str | None, *, since: datetime | None, until: datetime | None) -> Wanted:
@@ -267,6 +268,35 @@ def exceptions(
             output.columns(("instance", "entry", "when (UTC)", "event", "who", "what"), rows)
     output.say(f"\nrefusals by reason: {found.refusals.total()}", style="bold")
     output.pairs([(code, str(count)) for code, count in found.refusals.most_common()], indent=2)
+
+
+def bundle(
+    instance: InstanceArgument,
+    file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The zip to write; one that exists is replaced.")],
+    actor: ActorOption,
+    reveal: Annotated[
+        list[str] | None,
+        typer.Option("--open", metavar="SLOT", help="Open a personal value, e.g. field:email; all are withheld else. May be repeated."),
+    ] = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Write one onboarding with all proofs to a zip, which verify_bundle.py verifies without this package.
+
+    Everything is proven under the newest checkpoint: make one first (`workflow audit checkpoint`). What was opened for the bundle,
+    and that it was made, is recorded in the system's chain.
+    """
+    from workflow.cli import output
+    from workflow.cli.bundling import make_bundle
+    from workflow.cli.opening import read_settings
+    from workflow.states.instance import Actor
+
+    made = make_bundle(read_settings(database), instance, file, actor=Actor.of(actor), reveal=tuple(reveal or ()))
+    if json:
+        output.emit({"file": str(file), "sha256": made.sha256, "system_entry": made.sequence})
+    else:
+        output.say(f"{file}: SHA-256 {made.sha256}")
+        output.say(f"Recorded as entry {made.sequence} of the system's chain. Verify it with: python verify_bundle.py {file} --key KEY")
 
 
 def compact(engine: Engine) -> None:

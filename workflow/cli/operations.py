@@ -43,6 +43,8 @@ def worker(
     Mail goes to WORKFLOW_SMTP_HOST, text messages to WORKFLOW_SMS_URL. An installation that creates accounts elsewhere runs a
     worker of its own with its own performers; with WORKFLOW_ENVIRONMENT=development accounts and the app are simulated.
     """
+    from workflow.auditing import drain, sequencing
+    from workflow.bootstrap import tree_of
     from workflow.cli import output
     from workflow.cli.opening import opened_by, read_settings
     from workflow.cli.performing import dispatch_of, log_to_stderr
@@ -55,10 +57,12 @@ def worker(
         working = Worker(engine, dispatch_of(settings, engine), pace=pace)
         if not once:
             engine.now()  # a database that cannot be used at all is told at once, and by the exit code
-            working.run()
+            with sequencing(tree_of(engine), interval_seconds=interval):
+                working.run()
             return
         with output.waiting("Firing deadlines and sending messages"):
             swept = working.run_until_idle()
+            drain(tree_of(engine))
     said = {name: getattr(swept, name) for name in ("fired", "done", "put_back", "dead", "lost")}
     if json:
         output.emit(said | {"set_aside": [{"instance": i, "why": why} for i, why in swept.set_aside]})

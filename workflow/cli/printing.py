@@ -54,7 +54,7 @@ def _row(line: Line, zone: str) -> Row:
         number=row.sequence,
         at=output.local(row.occurred_at, zone),
         at_utc=output.instant(row.occurred_at) or "",
-        what=f"{row.event} {line.arrow}".rstrip(),
+        what=f"{row.event}, refused" if line.is_refusal else row.event,
         tone=tone,
         details=tuple(details(line, zone)),
     )

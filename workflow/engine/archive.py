@@ -46,7 +46,7 @@ class Archive:
         """
         if digest not in self._tables:
             shelf = self.engine.parts.shelf
-            self._tables[digest] = Table(shelf.readers.definition(self._document("definition", digest)), shelf.known)
+            self._tables[digest] = Table(shelf.readers.definition(self.document("definition", digest)), shelf.known)
         return self._tables[digest]
 
     def calendar(self, digest: Digest | None) -> Calendar | None:
@@ -54,7 +54,7 @@ class Archive:
         if digest is None:
             return None
         if digest not in self._calendars:
-            self._calendars[digest] = self.engine.parts.shelf.readers.calendar(self._document("calendar", digest))
+            self._calendars[digest] = self.engine.parts.shelf.readers.calendar(self.document("calendar", digest))
         return self._calendars[digest]
 
     def catalogue(self, digest: Digest | None) -> Catalogue | None:
@@ -62,7 +62,7 @@ class Archive:
         if digest is None:
             return None
         if digest not in self._catalogues:
-            self._catalogues[digest] = self.engine.parts.shelf.readers.catalogue(self._document("catalogue", digest))
+            self._catalogues[digest] = self.engine.parts.shelf.readers.catalogue(self.document("catalogue", digest))
         return self._catalogues[digest]
 
     def entries(self, instance_id: str) -> list[EntryRow]:
@@ -135,7 +135,12 @@ class Archive:
             illegal = Illegal(instance_id=instance.id, sequence=1, event=rows[0].event, code="document_missing", message=str(error))
             return Replayed(instance_id=instance.id, count=0, situation=None, illegal=illegal)
 
-    def _document(self, kind: DocumentKind, digest: Digest) -> Document:
+    def document(self, kind: DocumentKind, digest: Digest) -> Document:
+        """Read a document as it was published.
+
+        Raises:
+            NotFoundError: there is none of this kind and digest.
+        """
         with self.engine.store.unit() as uow:
             found = uow.document(digest)
         if found is None or found.kind != kind:

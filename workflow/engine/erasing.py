@@ -86,7 +86,11 @@ def erase(parts: Parts, store: Store, subject: ActorId, *, basis: str, actor: Ac
             yield from _close(parts, store, situation.instance.id)
             closed.append(situation.instance.id)
     # (4) the subject's own things last
-    return (yield from _destroy(parts, store, wish, subject, [s.instance.id for s in found], is_whole=True, closed=tuple(closed)))
+    ids = [situation.instance.id for situation in found]
+    done = yield from _destroy(parts, store, wish, subject, ids, is_whole=True, closed=tuple(closed))
+    if isinstance(done, Refused) or all(situation.instance.id in ids for situation in _all_of(store, subject)):
+        return done
+    return (yield from erase(parts, store, subject, basis=basis, actor=actor))  # another onboarding began meanwhile
 
 
 def erase_expired(parts: Parts, store: Store, expired: Sequence[Expired], *, actor: Actor) -> Turn[tuple[Erased, ...] | Refused]:

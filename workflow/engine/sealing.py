@@ -72,12 +72,16 @@ def unique_values(vault: Vault, table: Table, steps: Sequence[Step]) -> tuple[Un
     """Give the blind indexes of unique fields that these steps wrote."""
     definition, unique = table.definition, table.unique_fields
     found: list[UniqueValue] = []
-    for step in steps:
+    for step in steps if unique else ():
         before = step.before.instance.fields if step.before else {}
+        after = step.after.instance.fields
+        if after is before and not step.personal:
+            continue
         for field_ in unique:
-            value = step.personal.get(field_.name, step.after.instance.fields.get(field_.name))
-            if value is not None and value != before.get(field_.name):
-                found.append(unique_value(vault, definition, field_.name, value))
+            name = field_.name
+            value = step.personal.get(name) if field_.is_personal else after.get(name)
+            if value is not None and (field_.is_personal or value != before.get(name)):
+                found.append(unique_value(vault, definition, name, value))
     return tuple(found)
 
 

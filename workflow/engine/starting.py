@@ -29,7 +29,7 @@ def start_once(
     in_force = parts.shelf.newest_at_hand(definition, loaded.publications)
     if in_force is None:
         in_force = yield Call(lambda: parts.shelf.fetch_newest(uow, definition, loaded.publications))
-    if loaded.answer is not None:
+    if loaded.answer is not None and loaded.answer.expires_at > parts.now(loaded):
         return (yield from _repeated(parts, uow, in_force, loaded, event))
     now = parts.now(loaded)
     draft = Draft(loaded=loaded, in_force=in_force, vault=parts.vault, now=now, latest=None, flood=parts.flood)

@@ -106,7 +106,7 @@ def fire_once(
     if loaded.situation is None:
         raise NotFoundError("instance", instance_id)
     in_force = yield from fetch(parts, uow, loaded)
-    if loaded.answer is not None:
+    if loaded.answer is not None and loaded.answer.expires_at > parts.now(loaded):
         return repeated(parts, in_force, loaded, event)
     draft = Draft(loaded=loaded, in_force=in_force, vault=parts.vault, now=parts.now(loaded), latest=loaded.situation, flood=parts.flood)
     situation = settled(draft, in_force.world)

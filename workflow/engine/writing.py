@@ -17,7 +17,7 @@ from workflow.engine.shelf import InForce
 from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnswer, Vault
 from workflow.states.definition import Digest
 from workflow.states.effects import Effect, Work
-from workflow.states.instance import ENGINE_ACTOR, Instance, InstanceId, Situation
+from workflow.states.instance import ENGINE_ACTOR, Instance, InstanceId, Situation, changed
 from workflow.states.may import earliest_due_at, open_work
 from workflow.states.verdict import Kind, Step
 
@@ -134,7 +134,7 @@ class Draft:
             raise ValueError("There is nothing to save.")
         before, latest = self.loaded.situation, self.latest
         head = self.head
-        instance = replace(latest.instance, head=head.sequence, head_hash=head.hash, recorded_at=self._recorded_at(latest.instance))
+        instance = changed(latest.instance, head=head.sequence, head_hash=head.hash, recorded_at=self._recorded_at(latest.instance))
         old = {t.key: t for t in before.timers} if before else {}
         new = {t.key: t for t in latest.timers}
         return Change(

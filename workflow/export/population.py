@@ -85,6 +85,10 @@ def instances(archive: Archive, wanted: Wanted) -> Iterator[Instance]:
 
 def histories(archive: Archive, wanted: Wanted) -> Iterator[History]:
     """Give the histories of a population, one at a time."""
-    for instance in instances(archive, wanted):
-        rows = tuple(archive.entries(instance.id))
-        yield History(instance=instance, rows=rows, said=tuple(orjson.loads(row.canonical) for row in rows))
+    return (history_of(archive, instance) for instance in instances(archive, wanted))
+
+
+def history_of(archive: Archive, instance: Instance) -> History:
+    """Read one history."""
+    rows = tuple(archive.entries(instance.id))
+    return History(instance=instance, rows=rows, said=tuple(orjson.loads(row.canonical) for row in rows))

@@ -98,6 +98,10 @@ class Model:
         """Name the expressions that are not translated."""
         return frozenset(self.reading.translator.opaque)
 
+    def codes_text(self, number: int) -> str | None:
+        """Give the text that a code stands for."""
+        return self.reading.codes.text(number)
+
     @cached_property
     def tallied(self) -> frozenset[EventName]:
         """Name the events that are counted somewhere."""

@@ -328,7 +328,9 @@ def witnesses(definition: Definition, rule: Property) -> Iterator[TimerType]:
     if rule.kind != "always" or unit is None:
         return
     clock = find_timer(definition, str(rule.body.get("clock", "")))
-    found = [timer for state in definition.states.values() for timer in state.timers if _bounds(definition, timer, unit, clock)]
+    state = definition.resolve(str(rule.body["state"])) if "state" in rule.body else None
+    begun = [t for one in definition.states.values() for t in one.timers if _begins(t, state, str(rule.body.get("event", "")))]
+    found = [timer for timer in begun if _bounds(definition, timer, unit, clock)]
     yield from sorted(found, key=lambda timer: (clock is None or timer.key != clock.key, -timer.after.amount))
 
 
@@ -338,6 +340,11 @@ def find_timer(definition: Definition, name: str) -> TimerType | None:
     path = definition.resolve(holder) if holder else StatePath("")
     state = definition.states[path] if path is not None else None
     return next((t for t in state.timers if t.name == timer), None) if state else None
+
+
+def _begins(timer: TimerType, state: StatePath | None, event: str) -> bool:
+    """Tell whether a timer may start with what the property asks about."""
+    return timer.since == event if timer.since is not None else state is None or timer.state == state
 
 
 def _bounds(definition: Definition, timer: TimerType, unit: Unit, clock: TimerType | None) -> bool:

@@ -19,14 +19,13 @@ _MAKE = {bool: z3.Bool, int: z3.Int, float: z3.Real}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """How much of time the model keeps, and whether what checks promise is taken for granted.
+    """How much of time the model keeps.
 
     Without instants every comparison of instants is free; without deadlines an armed timer may fire at any time.
     """
 
     has_instants: bool = False
     has_deadlines: bool = False
-    is_given: bool = False
 
 
 @dataclass(slots=True)

@@ -54,8 +54,13 @@ _RESULTS = {
 _FIELD_TYPES = {FieldType.BOOLEAN: CelType.BOOL, FieldType.INTEGER: CelType.INT, FieldType.INSTANT: CelType.TIMESTAMP}
 _FACT_TYPES = {"bool": CelType.BOOL, "int": CelType.INT, "string": CelType.STRING}
 
-_STRING_LITERAL = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+# CEL's lexis: raw strings first (a backslash ends nothing there), then triple quotes, then the usual ones, then comments.
+_NOT_CODE = re.compile(
+    r"(?<!\w)(?:[bB]?[rR]|[rR][bB])(?:'''.*?'''|\"{3}.*?\"{3}|'[^'\n]*'|\"[^\"\n]*\")"
+    r"|'''(?:[^\\]|\\.)*?'''|\"{3}(?:[^\\]|\\.)*?\"{3}|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|//[^\n]*",
+    re.DOTALL,
+)
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*")
 _ERROR_PLACE = re.compile(r"<input>:(\d+):(-?\d+): (.*)")
 
 
@@ -134,8 +139,8 @@ def _located(text: str) -> GuardError:
 def _mentioned(source: str, leaves: Mapping[str, CelType]) -> tuple[str, ...]:
     """Name the leaves an expression mentions; a method call on a leaf (``instance.name.size()``) mentions the leaf."""
     found: dict[str, None] = {}
-    for dotted in _DOTTED.findall(_STRING_LITERAL.sub("''", source)):
-        parts = dotted.split(".")
+    for dotted in _DOTTED.findall(_NOT_CODE.sub("''", source)):
+        parts = [part.strip() for part in dotted.split(".")]
         for length in range(len(parts), 0, -1):
             if (candidate := ".".join(parts[:length])) in leaves:
                 found[candidate] = None

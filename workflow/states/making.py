@@ -7,7 +7,7 @@ and enters; here fields, counts, deadlines and effects follow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from workflow.states import timers as timing
@@ -16,7 +16,7 @@ from workflow.states.catalogue import Catalogue
 from workflow.states.definition import ActionUse, Definition, EventName, FieldName, TimerKey
 from workflow.states.effects import Effect
 from workflow.states.guards import GuardFault
-from workflow.states.instance import ActorId, Event, Plain, Situation, Tally, Timer
+from workflow.states.instance import ActorId, Event, Plain, Situation, Tally, Timer, changed
 from workflow.states.machine import Arrow, Choice, Table
 from workflow.states.moves import Move
 from workflow.states.verdict import Kind, Permitted, Step
@@ -68,7 +68,7 @@ class Making:
         fields, personal_set, personal = self._assign(arrow)  # first: what cannot be computed must not have taken a serial
         effects = tuple(self._effect(use) for use in move.uses)
         timers, armed, disarmed, moved = self._timers(move)
-        after = replace(
+        after = changed(
             before,
             state=move.leaf,
             version=before.version + 1,

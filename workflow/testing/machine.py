@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -23,13 +22,13 @@ from workflow.bootstrap import Extensions
 from workflow.engine import Engine
 from workflow.states.definition import Property
 from workflow.testing.acts import AnyAct
-from workflow.testing.clock import START
 from workflow.testing.coverage import Coverage
-from workflow.testing.oracles import Oracle
+from workflow.testing.oracles import ORACLES, Oracle
 from workflow.testing.planning import Planner
 from workflow.testing.properties import Judge, PolicyViolationError, marks_broken
 from workflow.testing.rig import House, MakeEngine
 from workflow.testing.run import Rig
+from workflow.testing.shortening import quiet, shortened
 from workflow.testing.strategies import Acts, start_instants
 
 EXAMPLES, STEPS = 100, 50
@@ -43,6 +42,7 @@ class PolicyMachine(RuleBasedStateMachine):
     coverage: ClassVar[Coverage]
     warnings: ClassVar[Counter[str]]
     properties: ClassVar[Sequence[Oracle]] = ()
+    oracles: ClassVar[Sequence[Oracle]] = ORACLES
     overrides: ClassVar[Mapping[str, SearchStrategy[Any]]] = {}
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class PolicyMachine(RuleBasedStateMachine):
         start_at = data.draw(start_instants(self.house.world.calendar), label="start_at")
         self.rig = Rig(self.house, start_at=start_at, coverage=self.coverage)
         self.coverage.runs += 1
-        self.judge = Judge(self.rig, self.house.known, self.properties, warnings=self.warnings)
+        self.judge = Judge(self.rig, self.house.known, self.properties, self.oracles, warnings=self.warnings)
         self.acts = Acts(self.rig, self.planner, self.overrides)
         self.act(data)
 
@@ -75,7 +75,7 @@ class PolicyMachine(RuleBasedStateMachine):
             return
         self.coverage.steps += 1
         self.is_broken = True
-        self.judge.look(self.rig.do(act))
+        self.judge.do(act)
         self.is_broken = False
 
     def teardown(self) -> None:
@@ -145,16 +145,21 @@ class Outcome:
     marks: tuple[Property, ...] = ()
     """`field` properties that the definition itself breaks."""
 
+    def is_passed(self, threshold: float = 0.0) -> bool:
+        """Tell whether every rule held, and states, transitions and rungs were covered by `threshold` percent."""
+        return self.failure is None and not any(rule.severity == "error" for rule in self.marks) and self.coverage.reached() >= threshold
+
 
 def run_tests(machine: type[PolicyMachine], *, examples: int = EXAMPLES, steps: int = STEPS, with_seed: int | None = None) -> Outcome:
     """Run a machine and give what came of it; the same seed gives the same runs."""
     started = perf_counter()
     failure: PolicyViolationError | None = None
     chosen = seed(with_seed)(machine) if with_seed is not None else machine
-    try:
-        run_state_machine_as_test(chosen, settings=_settings(examples, steps))
-    except PolicyViolationError as error:
-        failure = error
+    with quiet():
+        try:
+            run_state_machine_as_test(chosen, settings=_settings(examples, steps, is_shrinking=False))
+        except PolicyViolationError as error:
+            failure = shortened(error, properties=machine.properties, oracles=machine.oracles)
     return Outcome(
         definition=machine.house.definition.name,
         seed=with_seed,
@@ -166,28 +171,7 @@ def run_tests(machine: type[PolicyMachine], *, examples: int = EXAMPLES, steps: 
     )
 
 
-def replay(definition: str | Path, acts: Sequence[AnyAct], *, start_at: datetime | str = START, **more: Any) -> Rig:
-    """Do the acts of a printed run again, with every oracle and property; give the rig, closed, for further questions.
-
-    Raises:
-        PolicyViolationError: a rule does not hold, as it did not when the run was printed.
-    """
-    properties = more.pop("properties", ())
-    house = House(definition, **more)
-    at = datetime.fromisoformat(start_at) if isinstance(start_at, str) else start_at
-    rig = Rig(house, start_at=at)
-    judge = Judge(rig, house.known, properties)
-    try:
-        for act in acts:
-            judge.look(rig.do(act))
-        judge.end()
-    finally:
-        rig.close()
-        house.close()
-    return rig
-
-
-def _settings(examples: int, steps: int) -> settings:
+def _settings(examples: int, steps: int, *, is_shrinking: bool = True) -> settings:
     """Give Hypothesis's settings: no clock of its own, no database, and one failure at a time."""
     return settings(
         max_examples=examples,
@@ -197,6 +181,6 @@ def _settings(examples: int, steps: int) -> settings:
         print_blob=False,
         verbosity=Verbosity.quiet,
         report_multiple_bugs=False,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if is_shrinking else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )

@@ -15,7 +15,7 @@ from workflow.audit.chain import entry_hash, verify
 from workflow.errors import ChainBrokenError, ConflictError
 from workflow.states.calendar import Calendar
 from workflow.states.definition import ROOT, Definition, EventType, TimerType
-from workflow.states.instance import Actor, Delegation, Event, Instance, InstanceId, Situation
+from workflow.states.instance import Actor, Delegation, Event, Instance, Situation
 from workflow.states.verdict import Accepted, Allowed, Kind, Merged, Refused
 from workflow.testing.acts import Fire, Perform, Repeat, Start
 from workflow.testing.rig import EVERYBODY
@@ -28,11 +28,12 @@ Said = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Oracle:
-    """A rule that holds whatever the definition says; `look` gives what speaks against it."""
+    """A rule, asked after each act: `look` gives what speaks against it; `end` is asked once more when the run is over."""
 
     name: str
     sentence: str
     look: Callable[[Rig, Observed], Iterator[str]]
+    end: Callable[[Rig], Iterator[str]] | None = None
 
 
 def _people_events(seen: Observed) -> Iterator[Said]:
@@ -137,11 +138,11 @@ def _deadline_honoured(rig: Rig, seen: Observed) -> Iterator[str]:
     """Go through the history with the timers that it arms itself."""
     running = rig.marks.setdefault("running", {})
     for said in seen.said:
-        at = datetime.fromisoformat(str(said["recorded_at"] if said["kind"] == Kind.REPORTED else said["occurred_at"]))
+        at = datetime.fromisoformat(str(said["occurred_at"]))
         if said["kind"] in {Kind.ACCEPTED, Kind.REPORTED, Kind.REFUSED}:
             for key, due_at in running.items():
-                if due_at is not None and due_at <= at:
-                    yield f"{said['event']} came at {at:%a %d %b %H:%M:%S}, and {key} was due at {due_at:%a %d %b %H:%M:%S}."
+                if due_at is not None and due_at <= seen.now:
+                    yield f"{said['event']} came at {seen.now:%a %d %b %H:%M:%S}, and {key} was due at {due_at:%a %d %b %H:%M:%S}."
         if said["kind"] == Kind.FIRED:
             due = {key for key, due_at in running.items() if due_at == at}
             if not due:
@@ -442,13 +443,15 @@ def _holds(actor: Actor, role: str, scope: str | None, subject: str, definition:
 
 def _one_holder(rig: Rig, seen: Observed) -> Iterator[str]:
     if isinstance(seen.act, Start) and seen.before is not None and isinstance(seen.answer, Accepted):
-        yield "A unique value was accepted for a second onboarding."
+        both = rig.unique(seen.act.payload) & rig.unique(rig.started.payload if rig.started else {})
+        if both:
+            yield f"The value of {', '.join(sorted(name for name, _ in both))} was accepted for a second onboarding, too."
     if isinstance(seen.act, Start) and isinstance(seen.answer, Merged) and seen.answer.instance_id != rig.instance_id:
         yield "A second registration was merged into an onboarding that does not hold the value."
 
 
 def _lazy_is_eager(rig: Rig, seen: Observed) -> Iterator[str]:
-    if isinstance(seen.answer, Refused | Accepted) or (isinstance(seen.act, Perform) and seen.said):
+    if seen.said and (isinstance(seen.answer, Refused | Accepted) or isinstance(seen.act, Perform)):
         yield from notes_differ(rig, until=seen.now)
 
 
@@ -463,6 +466,12 @@ def notes_differ(rig: Rig, *, until: datetime) -> Iterator[str]:
             yield f"With sweeps entry {index + 1} is {_note(eager)}, without it is {_note(lazy)}."
             return
     rig.marks["compared"] = len(ours)
+
+
+def _lazy_is_eager_at_last(rig: Rig) -> Iterator[str]:
+    stored = rig.stored()
+    if stored is not None:
+        yield from notes_differ(rig, until=rig.now(stored))
 
 
 def _note(note: tuple[object, ...] | None) -> str:
@@ -496,7 +505,7 @@ ORACLES = (
         look=_once_per_rung,
     ),
     Oracle(name="the log replays", sentence="The history alone leads to the stored state, version, head and timers.", look=_log_replays),
-    Oracle(name="the chain verifies", sentence="Every entry follows the one before it.", look=_chain_verifies),
+    Oracle(name="the chain verifies", sentence="Every entry follows the one before it.", look=_chain_verifies, end=chain_faults),
     Oracle(
         name="a refusal changes nothing", sentence="A refusal adds to the history and changes nothing else.", look=_refusal_changes_nothing
     ),
@@ -508,6 +517,11 @@ ORACLES = (
     Oracle(name="open work matches may", sentence="The queues hold what their people may do, and nothing else.", look=_work_matches_may),
     Oracle(name="one holder", sentence="A unique value belongs to one onboarding.", look=_one_holder),
     Oracle(name="nothing leaks", sentence="No personal or secret value stands in the history or the outbox.", look=_nothing_leaks),
-    Oracle(name="lazy is eager", sentence="A run with sweeps at any times has the history of a run with none.", look=_lazy_is_eager),
+    Oracle(
+        name="lazy is eager",
+        sentence="A run with sweeps at any times has the history of a run with none.",
+        look=_lazy_is_eager,
+        end=_lazy_is_eager_at_last,
+    ),
 )
 """All of them, in the order in which they are asked."""

@@ -9,37 +9,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from itertools import islice, product
 
 from workflow.states.definition import CheckUse, EventName, FieldType, StatePath
-from workflow.states.durations import read_duration
 from workflow.states.instance import Instance, InstanceId
 from workflow.states.known import Known
-from workflow.states.machine import Arrow, Choice
+from workflow.states.machine import Arrow, Choice, CompiledRule
 from workflow.states.step import World
 from workflow.states.view import View
 from workflow.testing.acts import Leaf
 from workflow.testing.coverage import every_arrow, is_switched_off
+from workflow.testing.plausible import BAD, Facts, coherent, issuers_of
 from workflow.testing.run import Rig
 
+FEW_TRIES = 20
 MAX_TRIES = 200
 """So many combinations of facts and payload values are tried to make guards true."""
-BAD = frozenset({"locked", "expired", "limited"})
-"""Leaves that are false when all is well."""
-ISSUED_BY = {
-    "phone_confirm": "phone",
-    "sms_code": "sms_challenge",
-    "app_initialise": "app_enrol",
-    "app_confirm": "app_initialise",
-    "app_pin": "app_push",
-    "app_code": "app_qr",
-}
-"""A check that finds a code can only do so while the check that issued it says that it lives."""
-DEFAULT_TTL = "PT10M"
-
 Key = tuple[StatePath, int]
-Facts = dict[str, dict[str, Leaf]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +70,10 @@ class Planner:
             return ()
         return tuple(a for a in self._here[leaf] if a.transition.target is not None and far.get(a.transition.target, mine) < mine)
 
+    def distance(self, leaf: StatePath, goal: Arrow) -> int:
+        """Say how many moves lie between a leaf and where a goal can be taken; -1 when there is no way."""
+        return self._distances(goal).get(leaf, -1)
+
     def _distances(self, goal: Arrow) -> dict[StatePath, int]:
         key = (goal.transition.source, goal.transition.index)
         if key not in self._far:
@@ -116,8 +106,7 @@ class Planner:
                 event=event,
                 now=rig.now(stored),
                 payload={**payload, **values},
-                facts={f"{check}.{leaf}": value for check, leaves in facts.items() for leaf, value in leaves.items()},
-                is_subject=False,
+                facts=flat(facts),
             )
             choice = self.world.table.choose(event, view, "-")
             if isinstance(choice, Choice) and choice.arrow is arrow:
@@ -135,15 +124,63 @@ class Planner:
                 return Wish(arrow=arrow, facts=facts, values=values)
         return None
 
-    def enablers(self, rig: Rig, arrow: Arrow) -> Sequence[Arrow]:
-        """Give transitions that write what the guards of this one read, or are counted by them."""
-        reads = [leaf.partition(".") for rule in arrow.rules for leaf in rule.guard.reads]
+    def enablers(self, rig: Rig, arrow: Arrow, payload: Mapping[str, object]) -> Sequence[Arrow]:
+        """Give transitions that bring about what the guards of this one ask for, or what its checks could only find then."""
+        present = rig.present()
+        if present is None:
+            return ()
+        unmet = self._unmet(rig, arrow, payload)
+        if not unmet:
+            return self._issuers(rig, arrow)
+        reads = [leaf.partition(".") for rule in unmet for leaf in rule.guard.reads]
         fields = {name for prefix, _, name in reads if prefix in {"instance", "has"}}
+        is_set = {name for name in fields if name in present.instance.fields or name in present.instance.personal}
         counted = {name for prefix, _, name in reads if prefix in {"count", "distinct_actors"}}
-        writes = (a for a in self.goals if a is not arrow)
-        return [a for a in writes if a.transition.event in counted or any(s.field in fields for s in a.transition.assignments)]
+        found = []
+        for one in self.goals:
+            writes = any(a.field in fields and (a.field in is_set or not a.is_cleared) for a in one.transition.assignments)
+            if one is not arrow and (writes or one.transition.event in counted):
+                found.append(one)
+        return found
 
-    def _combinations(self, rig: Rig, leaf: StatePath, event: EventName) -> Iterator[tuple[Facts, dict[str, Leaf]]]:
+    def _unmet(self, rig: Rig, arrow: Arrow, payload: Mapping[str, object]) -> Sequence[CompiledRule]:
+        """Give the guards that are false whatever the checks find; none when only the findings are impossible now."""
+        present = rig.present()
+        if present is None:
+            return ()
+        best: Sequence[CompiledRule] = arrow.rules
+        event = arrow.transition.event
+        for facts, values in islice(self._combinations(rig, present.instance.state, event, is_free=True), FEW_TRIES):
+            view = View(
+                definition=self.world.definition,
+                instance=present.instance,
+                event=event,
+                now=rig.now(present),
+                payload={**payload, **values},
+                facts=flat(facts),
+            )
+            failing = [rule for rule in arrow.rules if arrow.failures_of(rule, view)]
+            if len(failing) < len(best):
+                best = failing
+        return best
+
+    def _issuers(self, rig: Rig, arrow: Arrow) -> Sequence[Arrow]:
+        """Give transitions after whose checks the checks of this one could find what they do not find now."""
+        definition = self.world.definition
+        wanted: set[str] = set()
+        for check in definition.events[arrow.transition.event].checks:
+            use = definition.checks[check]
+            wanted |= issuers_of(rig, use)
+        found = []
+        for one in self.goals:
+            uses = {definition.checks[check].use for check in definition.events[one.transition.event].checks}
+            if one is not arrow and uses & wanted:
+                found.append(one)
+        return found
+
+    def _combinations(
+        self, rig: Rig, leaf: StatePath, event: EventName, *, is_free: bool = False
+    ) -> Iterator[tuple[Facts, dict[str, Leaf]]]:
         """Give facts and payload values, the best first."""
         definition = self.world.definition
         type_ = definition.events[event]
@@ -154,7 +191,7 @@ class Planner:
             use = definition.checks[check]
             for name, kind in self.known.checks[use.use].facts.items():
                 options = _options(name, kind, use)
-                slots.append((f"facts.{check}.{name}", options if f"facts.{check}.{name}" in read else options[:1]))
+                slots.append((f"facts.{check}.{name}", options if kind == "string" or f"facts.{check}.{name}" in read else options[:1]))
         for value, spec in type_.payload.items():
             if f"event.{value}" in read and not spec.is_many:
                 limits = (spec.min or 0, spec.max if spec.max is not None else 9)
@@ -175,31 +212,12 @@ class Planner:
                     values[rest] = chosen
                 else:
                     facts[rest.partition(".")[0]][rest.partition(".")[2]] = chosen
-            yield self.coherent(rig, facts), values
-
-    def coherent(self, rig: Rig, facts: Facts) -> Facts:
-        """Take back what no check could find now: a link before it was mailed or after its time, a code that nobody issued."""
-        return {name: self._possible(rig, self.world.definition.checks[name], dict(leaves)) for name, leaves in facts.items()}
-
-    def _possible(self, rig: Rig, use: CheckUse, leaves: dict[str, Leaf]) -> dict[str, Leaf]:
-        stored = rig.present()
-        now = rig.now(stored)
-        if use.use == "link" and "valid" in leaves:
-            sent_at = stored.instance.marks.get(EventName(str(use.params["since"]))) if stored else None
-            is_over = sent_at is not None and now >= sent_at + _ttl(use)
-            leaves["sent"], leaves["expired"] = sent_at is not None and bool(leaves.get("current")), is_over and bool(leaves.get("current"))
-            leaves["valid"] = bool(leaves["valid"]) and bool(leaves["sent"]) and not is_over and bool(leaves.get("genuine"))
-        issuer = ISSUED_BY.get(use.use)
-        if issuer is not None and leaves.get("ok"):
-            issued_at = rig.issued_at.get(issuer)
-            uses = [one for one in self.world.definition.checks.values() if one.use == issuer]
-            leaves["ok"] = issued_at is not None and any(now < issued_at + _ttl(one) for one in uses)
-        return leaves
+            yield facts if is_free else coherent(rig, facts), values
 
 
-def _ttl(use: CheckUse) -> timedelta:
-    unit = read_duration(str(use.params.get("ttl", DEFAULT_TTL)))
-    return timedelta(seconds=unit.amount if unit else 0)
+def flat(facts: Facts) -> dict[str, Leaf]:
+    """Give findings under their full names."""
+    return {f"{check}.{leaf}": value for check, leaves in facts.items() for leaf, value in leaves.items()}
 
 
 def _options(name: str, kind: str, use: CheckUse) -> tuple[Leaf, ...]:
@@ -223,7 +241,6 @@ def _starting(world: World, rig: Rig, payload: Mapping[str, object], facts: Fact
         started_at=now,
         recorded_at=now,
     )
-    flat = {f"{check}.{leaf}": value for check, leaves in facts.items() for leaf, value in leaves.items()}
     return View(
         definition=world.definition,
         instance=nobody,

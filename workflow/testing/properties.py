@@ -17,7 +17,8 @@ from workflow.states.definition import Definition, Property
 from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
 from workflow.states.known import Known
 from workflow.states.view import View
-from workflow.testing.oracles import ORACLES, Oracle, chain_faults, notes_differ
+from workflow.testing.acts import AnyAct, Tick
+from workflow.testing.oracles import ORACLES, Oracle
 from workflow.testing.run import Observed, Rig
 
 __all__ = ["Judge", "Oracle", "PolicyViolationError", "marks_broken"]
@@ -56,6 +57,21 @@ class Judge:
         self._watch = Watch(definition, subject=self.rig.subject, calendar=self.rig.world.calendar)
         self._states = _compiled(definition, self.known)
 
+    def do(self, act: AnyAct) -> Observed:
+        """Do an act and judge what it did; an engine that falls over has broken a rule too.
+
+        Raises:
+            PolicyViolationError: a rule does not hold.
+        """
+        try:
+            seen = self.rig.do(act)
+        except Exception as error:  # whatever it is, the run that shows it must be told
+            raise _kind_of(type(error).__name__)(
+                "no unexpected error", "The engine answers, and does not fall over.", f"{type(error).__name__}: {error}", rig=self.rig
+            ) from error
+        self.look(seen)
+        return seen
+
     def look(self, seen: Observed) -> None:
         """Ask every oracle and every property.
 
@@ -74,14 +90,10 @@ class Judge:
 
     def end(self) -> None:
         """Settle the run at one last instant, and judge it as a whole."""
-        rig = self.rig
-        stored = rig.stored()
-        if stored is None:
-            return
-        for detail in notes_differ(rig, until=rig.now(stored)):
-            self._object("lazy is eager", "A run with sweeps at any times has the history of a run with none.", detail)
-        for detail in chain_faults(rig):
-            self._object("the chain verifies", "Every entry follows the one before it.", detail)
+        self.do(Tick())
+        for oracle in (*self.oracles, *self.properties):
+            for detail in oracle.end(self.rig) if oracle.end is not None else ():
+                self._object(oracle.name, oracle.sentence, detail)
 
     def _object(self, name: str, sentence: str, detail: str) -> None:
         raise _kind_of(name)(name, sentence, detail, rig=self.rig)

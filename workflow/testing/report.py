@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from workflow.policy.sentences import sentence_of
 from workflow.testing.coverage import Coverage
+from workflow.testing.machine import Outcome
 from workflow.testing.properties import PolicyViolationError
 from workflow.testing.run import Rig
 
@@ -28,6 +30,54 @@ def failure_text(error: PolicyViolationError, *, seed: int | None = None) -> str
         lines += ["", f"Seed {seed} reproduces this run."]
     lines += ["", "To keep it as a test:", "", regression_test(error)]
     return "\n".join(lines)
+
+
+def told(outcome: Outcome, *, threshold: float = 0.0) -> Iterator[str]:
+    """Tell what testing a definition came to."""
+    coverage = outcome.coverage
+    if outcome.failure is not None:
+        yield failure_text(outcome.failure, seed=outcome.seed)
+        yield ""
+    for rule in outcome.marks:
+        yield f"{rule.name}"
+        yield f"  {sentence_of(rule)} The definition does not mark it so."
+    for name, count in sorted(outcome.warnings.items()):
+        yield f"warning: {name} ({count} times)"
+    yield from coverage_lines(coverage)
+    reached = coverage.reached()
+    if outcome.failure is None and reached < threshold:
+        yield f"Covered are {reached:.0f} % of states, transitions or rungs; wanted are {threshold:.0f} %. Give more examples or steps."
+    verdict = "passed" if outcome.is_passed(threshold) else "FAILED"
+    speed = coverage.steps / outcome.seconds if outcome.seconds else 0
+    seed = "" if outcome.seed is None else f", seed {outcome.seed}"
+    yield f"{outcome.definition}: {verdict}; {coverage.runs} onboardings, {coverage.steps} steps in {outcome.seconds:.1f} s ({speed:.0f}/s){seed}."
+
+
+def as_data(outcome: Outcome, *, threshold: float = 0.0) -> dict[str, object]:
+    """Give the same as plain data."""
+    failure = outcome.failure
+    return {
+        "definition": outcome.definition,
+        "passed": outcome.is_passed(threshold),
+        "seed": outcome.seed,
+        "onboardings": outcome.coverage.runs,
+        "steps": outcome.coverage.steps,
+        "seconds": round(outcome.seconds, 3),
+        "coverage": {
+            row.kind: {"covered": row.covered, "of": row.wanted, "missing": list(row.missing)} for row in outcome.coverage.table()
+        },
+        "switched_off": list(outcome.coverage.switched_off()),
+        "warnings": dict(outcome.warnings),
+        "marks": [rule.name for rule in outcome.marks],
+        "failure": failure
+        and {
+            "rule": failure.name,
+            "sentence": failure.sentence,
+            "detail": failure.detail,
+            "timeline": list(timeline(failure.rig)),
+            "test": regression_test(failure),
+        },
+    }
 
 
 def timeline(rig: Rig) -> Iterator[str]:

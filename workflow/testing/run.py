@@ -17,9 +17,10 @@ from workflow.audit.entry import EntryRow
 from workflow.engine import Dispatch, Engine
 from workflow.errors import ActionError, ConflictError, DeadlineError, RefusedError
 from workflow.ports import Briefing, InstanceQuery, Message, MessageQuery, Performed, WorkQuery
-from workflow.states.definition import Definition
+from workflow.states.definition import CheckUse, Definition, EventName
 from workflow.states.effects import Effect, Work
 from workflow.states.instance import Actor, ActorId, Delegation, Event, InstanceId, Situation
+from workflow.states.payload import normal_for_uniqueness
 from workflow.states.step import settle
 from workflow.states.verdict import Accepted, Kind, Merged, Refused, Verdict
 from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
@@ -28,6 +29,8 @@ from workflow.testing.coverage import Coverage
 from workflow.testing.rig import ADMIN, CrashError, House, People, actor_of
 from workflow.testing.shadow import Note, Shadow, noted
 
+ENROLS = {"password_profile": "password", "totp_confirm": "totp", "phone_confirm": "phone", "app_confirm": "app_device"}
+"""Kind of check -> what the subject has once its event was accepted."""
 MAX_HELD = 12
 RETRIES = 3
 
@@ -79,6 +82,7 @@ class Rig:
         self.instance_id: InstanceId | None = None
         self.delegations: list[Delegation] = []
         self.held: list[Message] = []
+        self.started: Start | None = None
         self.keyed: tuple[Event, Observed | None] | None = None
         self.history: list[Mapping[str, object]] = []
         self.rows: list[EntryRow] = []
@@ -87,6 +91,7 @@ class Rig:
         self.shadow = Shadow(world=self.world, holders=People().holders, coverage=self.coverage)
         self.notes: list[Note] = []
         self.issued_at: dict[str, datetime] = {}
+        self.enrolled: set[str] = set()
         self.performed: dict[str, list[str]] = {}
         self.marks: dict[str, Any] = {}
         """What oracles remember from one act to the next."""
@@ -108,6 +113,12 @@ class Rig:
     def person(self, id_: str, roles: Sequence[str]) -> Actor:
         """Make an actor; where runs share a database, ids differ from run to run, but not those of the directory."""
         return actor_of(id_ + self.tag if id_ == SUBJECT else id_, roles)
+
+    def unique(self, payload: Mapping[str, object]) -> set[tuple[str, str]]:
+        """Name the unique values that a start with this payload writes."""
+        copies = {a.field: str(a.copy_of) for a in self.definition.start.assignments if a.copy_of is not None}
+        named = ((f, payload.get(copies.get(f.name, ""))) for f in self.world.table.unique_fields)
+        return {(str(f.name), normal_for_uniqueness(f, value)) for f, value in named if value is not None}
 
     def stored(self) -> Situation | None:
         """Read the instance as it is stored, past every point of danger."""
@@ -159,6 +170,8 @@ class Rig:
         finally:
             self.opened.store.arm(None)
         seen = self._look(seen)
+        if isinstance(act, Start) and seen.before is None and seen.after is not None:
+            self.started = act
         self._follow(seen)
         if isinstance(act, Fire) and act.key is not None and not seen.is_crashed and seen.event is not None:
             self.keyed = (seen.event, seen)
@@ -257,7 +270,10 @@ class Rig:
             starts_at=now,
             ends_at=now + timedelta(hours=act.hours),
         )
-        self.engine.delegate(made, actor=ADMIN)
+        try:
+            self.engine.delegate(made, actor=ADMIN)
+        except RefusedError as error:  # the clock was put back so far that the delegation is over for the system's chain
+            return replace(seen, answer=error)
         self.delegations.append(made)
         return seen
 
@@ -324,24 +340,28 @@ class Rig:
     def _follow(self, seen: Observed) -> None:
         """Let the shadow do what was done here, and take note of what was written."""
         for said in seen.said:
-            if said["kind"] == Kind.REPORTED and "effects" not in said or said["kind"] == Kind.REFUSALS_COUNTED:
+            if (said["kind"] == Kind.REPORTED and "effects" not in said) or said["kind"] == Kind.REFUSALS_COUNTED:
                 continue  # nobody wanted to hear it; a summary
             self.notes.append(noted(said, has_codes=not self._has_checks(str(said["event"]))))
             self._note_issues(said)
         self._shadow(seen)
 
     def _has_checks(self, event: str) -> bool:
-        type_ = next((t for n, t in self.definition.events.items() if n == event), None)
+        type_ = self.definition.events.get(EventName(event))
         return type_ is not None and bool(type_.checks)
 
     def _note_issues(self, said: Mapping[str, object]) -> None:
-        """Remember when codes and challenges were issued, so that no check finds one that cannot be there any more."""
-        if said["kind"] not in {Kind.ACCEPTED, Kind.STARTED}:
+        """Remember what was issued and enrolled, so that no check finds what cannot be there."""
+        if said["kind"] not in {Kind.ACCEPTED, Kind.STARTED} or said["actor"] == "engine":
             return
-        for name, type_ in self.definition.events.items():
-            if name == said["event"]:
-                for check in type_.checks:
-                    self.issued_at[self.definition.checks[check].use] = datetime.fromisoformat(str(said["occurred_at"]))
+        facts, type_ = _facts(said), self.definition.events[EventName(str(said["event"]))]
+        for check in type_.checks:
+            use = self.definition.checks[check]
+            self.issued_at[use.use] = datetime.fromisoformat(str(said["occurred_at"]))
+            if use.use in ENROLS and facts.get(f"{check}.ok"):
+                self.enrolled.add(ENROLS[use.use])
+            if use.use == "remove_factor":
+                self.enrolled -= set(factors_of(use))
 
     def _shadow(self, seen: Observed) -> None:
         own = [s for s in seen.said if s["kind"] in {Kind.ACCEPTED, Kind.REFUSED, Kind.STARTED} and s["actor"] != "engine"]
@@ -388,3 +408,9 @@ def _again(effect: Effect, attempts: int, chance: float, now: datetime) -> datet
 def _facts(said: Mapping[str, object]) -> Mapping[str, bool | int | str]:
     found = said.get("facts")
     return found if isinstance(found, Mapping) else {}
+
+
+def factors_of(use: CheckUse) -> tuple[str, ...]:
+    """Name the factors that a check speaks of."""
+    found = use.params.get("factors", ())
+    return found if isinstance(found, tuple) else (str(found),)

@@ -14,6 +14,7 @@ from workflow.audit.canonical import instant
 from workflow.states.definition import EventName
 from workflow.states.effects import Effect
 from workflow.states.instance import ENGINE_ACTOR, Actor, ActorId, Delegation, Event, InstanceId, Situation
+from workflow.states.machine import Choice
 from workflow.states.step import World, begin, decide, permit, report, settle, tell
 from workflow.states.verdict import Facts, Permitted, Refused, Step
 from workflow.states.view import View
@@ -151,8 +152,8 @@ class Shadow:
         for arrow in arrows:
             for index, rule in enumerate(arrow.rules):
                 self.coverage.judge(arrow, index, holds=not arrow.failures_of(rule, view))
-        choice = table.choose(view.event, view, actor) if arrows else ()
-        if not isinstance(choice, tuple) and not choice.is_counted_only:
+        choice = table.choose(view.event, view, actor) if arrows else None
+        if isinstance(choice, Choice) and not choice.is_counted_only:
             self.coverage.take(choice.arrow)
 
     def _due(self, step: Step) -> str:

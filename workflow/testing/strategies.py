@@ -17,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import choices
-from workflow.states.definition import Definition, EventType, Field, FieldName, FieldType
+from workflow.states.definition import Definition, EventName, EventType, Field, FieldName, FieldType, StatePath
 from workflow.states.instance import Situation
 from workflow.states.machine import Arrow
 from workflow.states.step import World
@@ -25,8 +25,9 @@ from workflow.states.who import scope_of
 from workflow.testing.acts import STRANGER, SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
 from workflow.testing.clock import START
 from workflow.testing.oracles import MARK, may_fire
-from workflow.testing.planning import Facts, Planner
-from workflow.testing.rig import EVERYBODY, actor_of
+from workflow.testing.planning import Planner, Wish
+from workflow.testing.plausible import Facts, coherent
+from workflow.testing.rig import EVERYBODY
 from workflow.testing.run import Rig
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ DEPUTIES = ("deputy-1", "deputy-2")
 MARGINS = (0, 1, -1, 3_600)
 """Seconds beside a deadline at which a wait ends: at it, just after, just before, an hour later."""
 PAUSES = (1, 61, 300, 3_600, 86_400, 3 * 86_400, -60, -3_600, -2 * 86_400)
+TRIES = 3
+"""So many goals are tried before a step is left to chance."""
 LAST_DAYS = timedelta(days=500)
 """A run ends so long before the calendar does, so that its horizon is met by nobody by accident."""
 ACTS = (
@@ -55,6 +58,8 @@ ACTS = (
     "delegate",
     "again",
 )
+PURPOSEFUL = (*("proceed",) * 24, "perform", "perform", *ACTS[9:])
+"""A run either goes after its goals or strays; which one is drawn at its beginning."""
 CRASHES = (*(None,) * 16, 0, 1, 2, 3, 4, 5)
 
 
@@ -264,6 +269,7 @@ class Acts:
         self.rig, self.planner, self.definition = rig, planner, rig.definition
         self.values = Values(world=rig.world, overrides=overrides)
         self.goal: Arrow | None = None
+        self.is_purposeful = True
         self._keys = 0
         calendar = rig.world.calendar
         self._latest = datetime(calendar.horizon.year, 1, 1, tzinfo=UTC) - LAST_DAYS if calendar else START + timedelta(days=3_000)
@@ -273,7 +279,7 @@ class Acts:
         situation = self.rig.present()
         if situation is None:
             return self._start(draw)
-        kind = draw(st.sampled_from(ACTS))
+        kind = draw(st.sampled_from(PURPOSEFUL if self.is_purposeful else ACTS))
         crash = draw(st.sampled_from(CRASHES)) if kind in {"proceed", "perform", "tick", "fire", "again"} else None
         match kind:
             case "proceed":
@@ -297,6 +303,7 @@ class Acts:
                 return self._fire(draw, situation, crash, is_wrong=kind == "wrong")
 
     def _start(self, draw: Draw[Any]) -> Start:
+        self.is_purposeful = draw(st.sampled_from((True, True, False)))
         type_ = self.definition.events[self.definition.start.event]
         payload = self.values.payload(draw, type_, None)
         wish = self.planner.start(self.rig, payload)
@@ -316,11 +323,26 @@ class Acts:
         here = self.planner.here(leaf)
         if not here:
             return None
-        if self.goal is None or not self.planner.on_the_way(leaf, self.goal) or draw(st.sampled_from((False,) * 7 + (True,))):
-            self.goal = draw(st.sampled_from(self.planner.goals))
-        ways = self.planner.on_the_way(leaf, self.goal) or self.planner.inner(leaf)
-        arrow = draw(st.sampled_from(ways))
-        return self._toward(draw, situation, arrow, crash, depth=3)
+        for _ in range(TRIES):
+            if self.goal is None or not self.planner.on_the_way(leaf, self.goal):
+                self.goal = self._far_goal(draw, leaf)
+            ways = self.planner.on_the_way(leaf, self.goal)
+            act = self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=3) if ways else None
+            if act is not None:
+                return act
+            self.goal = None
+        return None
+
+    def _far_goal(self, draw: Draw[Any], leaf: StatePath) -> Arrow:
+        """Draw two goals and take the farther one; one that ends the onboarding without success is taken only now and then."""
+        goals = self.planner.goals
+        one, other = (goals[draw(st.integers(0, len(goals) - 1))] for _ in range(2))
+        rank = [(not self._is_end(goal) or draw(st.integers(0, 3)) == 0, self.planner.distance(leaf, goal)) for goal in (one, other)]
+        return other if rank[1] > rank[0] else one
+
+    def _is_end(self, goal: Arrow) -> bool:
+        target = goal.transition.target
+        return target is not None and self.definition.states[target].outcome in {"failure", "neutral"}
 
     def _toward(self, draw: Draw[Any], situation: Situation, arrow: Arrow, crash: int | None, *, depth: int) -> AnyAct | None:
         type_ = self.definition.events[arrow.transition.event]
@@ -329,42 +351,64 @@ class Acts:
         payload = self.values.payload(draw, type_, situation)
         wish = self.planner.wish(self.rig, arrow, payload)
         if wish is not None:
-            right = rightful(self.rig, type_, people_of(self.definition, type_, situation, payload), situation, payload)
-            if right:
-                if arrow is self.goal:
-                    self.goal = None
-                return self._fired(draw, type_, draw(st.sampled_from(right)), {**payload, **wish.values}, wish.facts, crash)
-            return None
-        enablers = self.planner.enablers(self.rig, arrow) if depth else ()
+            return self._aimed(draw, situation, arrow, wish, payload, crash)
+        if (report := self._missing_report(type_, situation)) is not None:
+            return self._await_event(draw, situation, report, crash)
+        enablers = self.planner.enablers(self.rig, arrow, payload) if depth else ()
         if not enablers:
-            return self._wait(draw, situation, is_due=True)
+            return None
         leaf = situation.instance.state
         near = [one for one in enablers if one in self.planner.here(leaf)] or enablers
-        enabler = draw(st.sampled_from(near))
+        enabler = near[draw(st.integers(0, len(near) - 1))]
         ways = self.planner.on_the_way(leaf, enabler)
-        return self._toward(draw, situation, draw(st.sampled_from(ways)), crash, depth=depth - 1) if ways else None
+        return self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=depth - 1) if ways else None
+
+    def _aimed(self, draw: Draw[Any], situation: Situation, arrow: Arrow, wish: Wish, payload: Mapping[str, object], crash: int | None) -> Fire | None:
+        """Fire what takes the transition; now and then with everything right but the person, or but what the checks find."""
+        type_, values = self.definition.events[arrow.transition.event], {**payload, **wish.values}
+        people = people_of(self.definition, type_, situation, values)
+        right = rightful(self.rig, type_, people, situation, values)
+        aside = draw(st.sampled_from((None,) * 6 + ("person", "facts")))
+        if aside == "person" or not right:
+            return self._fired(draw, type_, draw(st.sampled_from(people)), values, wish.facts, crash)
+        if arrow is self.goal and aside is None:
+            self.goal = None
+        facts = self._facts(draw, type_) if aside == "facts" else wish.facts
+        return self._fired(draw, type_, draw(st.sampled_from(right)), values, facts, crash)
+
+    def _missing_report(self, type_: EventType, situation: Situation) -> EventName | None:
+        """Name the report without which a link of this event is not alive."""
+        uses = (self.definition.checks[check] for check in type_.checks)
+        since = (EventName(str(use.params["since"])) for use in uses if use.use == "link")
+        return next((name for name in since if name not in situation.instance.marks), None)
 
     def _await(self, draw: Draw[Any], situation: Situation, arrow: Arrow, crash: int | None) -> AnyAct | None:
+        if arrow is self.goal:
+            self.goal = None
+        return self._await_event(draw, situation, arrow.transition.event, crash)
+
+    def _await_event(self, draw: Draw[Any], situation: Situation, name: EventName, crash: int | None) -> AnyAct | None:
         """Bring an engine's event about: let its timer come due, perform its message, or register the same value again."""
-        name = arrow.transition.event
         held = self.rig.claim()
+        newest = situation.instance.serials
         for index, message in enumerate(held):
-            if name in {message.effect.done, message.effect.failed}:
-                return Perform(index=index, outcome="done" if name == message.effect.done else "failed", crash=crash)
+            effect = message.effect
+            if name in {effect.done, effect.failed} and effect.serial == newest.get(effect.link or str(effect.done), 0):
+                return Perform(index=index, outcome="done" if name == effect.done else "failed", crash=crash)
         due = [t for t in situation.timers if t.event == name and t.due_at is not None]
         if due:
-            if arrow is self.goal:
-                self.goal = None
             return self._until(min(t.due_at for t in due if t.due_at is not None) + timedelta(seconds=draw(st.sampled_from(MARGINS))))
         for path in self.definition.lineage(situation.instance.state):
             for timer in self.definition.states[path].timers:
                 if timer.event == name and timer.since is not None:
-                    index = next((i for i, m in enumerate(held) if m.effect.done == timer.since), None)
-                    if index is not None:
-                        return Perform(index=index, crash=crash)
+                    found = next((i for i, m in enumerate(held) if m.effect.done == timer.since), None)
+                    if found is not None:
+                        return Perform(index=found, crash=crash)
         if any(f.unique_on_conflict == name for f in self.definition.fields.values()):
             return self._again(draw, crash, conflict=name)
-        return self._wait(draw, situation, is_due=True)
+        held_up = any(timer.event == name for state in self.definition.states.values() for timer in state.timers)
+        # A message that another worker holds is free again when its lease is over.
+        return None if held_up else Wait(seconds=61)
 
     def _fire(self, draw: Draw[Any], situation: Situation, crash: int | None, *, is_wrong: bool = False) -> Fire:
         """Fire any event, by anybody, with any findings; with a faulty payload when it `is_wrong`."""
@@ -399,13 +443,13 @@ class Acts:
                 )
                 for leaf, kind in known[use.use].facts.items()
             }
-        return self.planner.coherent(self.rig, made)
+        return coherent(self.rig, made)
 
     def _wait(self, draw: Draw[Any], situation: Situation, *, is_due: bool) -> Wait:
         due = sorted({t.due_at for t in situation.timers if t.due_at is not None})
         if is_due and due:
             # Rarely past the second deadline, or an onboarding would be over before it began.
-            at = due[min(len(due) - 1, draw(st.sampled_from((0, 0, 0, 1, 2))))]
+            at = due[min(len(due) - 1, draw(st.sampled_from((0,) if self.is_purposeful else (0, 0, 0, 1, 2))))]
             return self._until(at + timedelta(seconds=draw(st.sampled_from(MARGINS))))
         seconds = draw(st.sampled_from(PAUSES))
         return Wait(seconds=seconds if self.rig.clock.now() + timedelta(seconds=seconds) < self._latest else 1)
@@ -429,7 +473,7 @@ class Acts:
 
     def _again(self, draw: Draw[Any], crash: int | None, conflict: str | None = None) -> Start | None:
         """Let somebody else offer a unique value that this onboarding holds."""
-        first = next((act for act in self.rig.acts if isinstance(act, Start) and self.rig.shadow.situation is not None), None)
+        first = self.rig.started
         unique = [f for f in self.rig.world.table.unique_fields if conflict is None or f.unique_on_conflict == conflict]
         copies = {a.field: str(a.copy_of) for a in self.definition.start.assignments if a.copy_of is not None}
         taken = [f for f in unique if f.name in copies and first is not None and copies[f.name] in first.payload]

@@ -1,0 +1,203 @@
+"""A model with a watcher, cut down to few variables and refined where the cut shows.
+
+Promises: a cut only ever allows more: a variable that is not kept is free in every step, and so is what a guard says of it. So
+what is safe in a cut is safe; a run of a cut is a run of the model once every variable that its guards mention is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import z3
+
+from workflow.prove.model import Rule
+from workflow.prove.monitors import Monitor
+from workflow.prove.terms import TRUE, Formula
+from workflow.prove.words import Words
+from workflow.states.definition import StatePath
+
+
+FEW = 6
+"""So many variables of the guards that lead to a breach are kept from the beginning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arc:
+    """A rule with what it does to the watcher; `broken` says when it breaks the property.
+
+    `own` is what the definition demands, `parts` the same and what checks promise; `guard` is what a cut keeps of it.
+    """
+
+    rule: Rule
+    own: tuple[Formula, ...]
+    parts: tuple[Formula, ...]
+    updates: dict[str, Formula]
+    broken: Formula | None
+    guard: Formula = TRUE
+
+
+@dataclass(slots=True)
+class Mentions:
+    """Which constants an expression mentions, remembered for each part of it."""
+
+    parts: dict[int, tuple[Formula, ...]] = field(default_factory=dict)
+    _seen: dict[int, frozenset[str]] = field(default_factory=dict)
+    _alive: list[Formula] = field(default_factory=list)
+
+    def of(self, expression: Formula) -> frozenset[str]:
+        """Name the variables (``v:``) and inputs (``i:``) of an expression."""
+        found = self._seen.get(expression.get_id())
+        if found is None:
+            found = frozenset().union(*map(self.of, expression.children()))
+            if z3.is_const(expression) and expression.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+                found = frozenset({expression.decl().name()})
+            self._seen[expression.get_id()] = found
+            self._alive.append(expression)  # an id is given again to another expression once the first is gone
+        return found
+
+    def variables(self, expression: Formula) -> frozenset[str]:
+        """Name the variables of an expression."""
+        return frozenset(name[2:] for name in self.of(expression) if name.startswith("v:"))
+
+
+@dataclass(slots=True)
+class System:
+    """All arcs of a model with a watcher, and where resting breaks the property."""
+
+    words: Words
+    arcs: tuple[Arc, ...]
+    rests: dict[StatePath, Formula]
+    leaves: tuple[StatePath, ...]
+    mentions: Mentions
+
+    def beginning(self) -> frozenset[str]:
+        """Give the variables to begin with: those that the property speaks of, and their own sources."""
+        broken = [*self.rests.values(), *(arc.broken for arc in self.arcs if arc.broken is not None)]
+        kept = self.closed(frozenset().union(*map(self.mentions.variables, broken)))
+        guards = (part for arc in self.arcs if arc.broken is not None for part in arc.own)
+        wider = self.closed(kept.union(*map(self.mentions.variables, guards)))
+        return wider if len(wider) <= len(kept) + FEW else kept
+
+    def closed(self, kept: frozenset[str]) -> frozenset[str]:
+        """Add the variables from which kept ones are computed."""
+        while True:
+            values = (value for arc in self.arcs for name, value in arc.updates.items() if name in kept)
+            wider = kept.union(*map(self.mentions.variables, values))
+            if wider == kept:
+                return kept
+            kept = wider
+
+    def refined(self, kept: frozenset[str], arcs: Iterable[Arc]) -> frozenset[str]:
+        """Add the variables that the guards of a run mention."""
+        return self.closed(kept.union(*(self.mentions.variables(part) for arc in arcs for part in arc.parts)))
+
+    def given(self, kept: frozenset[str]) -> tuple[str, ...]:
+        """Name what checks promise about the variables that a proof has looked at."""
+        said = {(words, formula.get_id()): formula for arc in self.arcs for words, formula in arc.rule.promised}
+        return tuple(sorted({words for (words, _), formula in said.items() if self.mentions.variables(formula) & kept}))
+
+    def opaque(self, kept: frozenset[str]) -> tuple[str, ...]:
+        """Name the expressions that were left open in the guards a proof has looked at."""
+        names = frozenset().union(*map(self.mentions.of, self.rests.values())) | frozenset().union(
+            *(self.mentions.of(part) for arc in self.cut(kept).arcs for part in _flat(arc.guard))
+        )
+        return tuple(sorted(name.removeprefix("i:opaque:") for name in names if name.startswith("i:opaque:")))
+
+    def cut(self, kept: frozenset[str]) -> Cut:
+        """Keep some variables only; arcs that no longer differ become one, and those that change nothing go."""
+        found: dict[tuple[object, ...], Arc] = {}
+        for arc in self.arcs:
+            updates = {name: value for name, value in arc.updates.items() if name in kept and not _is_same(name, value)}
+            if arc.rule.source == arc.rule.target and arc.broken is None and not updates:
+                continue
+            parts = self._kept_parts(arc, updates, kept)
+            key = (
+                arc.rule.source,
+                arc.rule.target,
+                frozenset(part.get_id() for part in parts),
+                frozenset((name, value.get_id()) for name, value in updates.items()),
+                None if arc.broken is None else arc.broken.get_id(),
+            )
+            if key not in found:
+                guard = z3.And(parts) if parts else TRUE
+                found[key] = Arc(rule=arc.rule, own=arc.own, parts=arc.parts, updates=updates, broken=arc.broken, guard=guard)
+        names = tuple(name for name in self.words.sorts if name in kept)
+        return Cut(words=self.words, arcs=tuple(found.values()), kept=names, rests=self.rests, leaves=self.leaves, mentions=self.mentions)
+
+    def _kept_parts(self, arc: Arc, updates: dict[str, Formula], kept: frozenset[str]) -> list[Formula]:
+        """Give the parts of a guard that say something of kept variables, or of inputs that matter through other parts."""
+        said = [*updates.values(), *([] if arc.broken is None else [arc.broken])]
+        names = frozenset(f"v:{name}" for name in kept).union(*map(self.mentions.of, said))
+        rest, chosen = list(arc.parts), []
+        while True:
+            more = [part for part in rest if not names.isdisjoint(self.mentions.of(part))]
+            if not more:
+                return chosen
+            chosen += more
+            rest = [part for part in rest if all(part is not one for one in more)]
+            names = names.union(*map(self.mentions.of, more))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A system of which some variables are kept."""
+
+    words: Words
+    arcs: tuple[Arc, ...]
+    kept: tuple[str, ...]
+    rests: dict[StatePath, Formula]
+    leaves: tuple[StatePath, ...]
+    mentions: Mentions
+
+    def inputs(self) -> dict[str, Formula]:
+        """Give the constants that are free in a step: inputs, and variables that are not kept."""
+        said = [arc.guard for arc in self.arcs]
+        said += [value for arc in self.arcs for value in arc.updates.values()]
+        said += [arc.broken for arc in self.arcs if arc.broken is not None] + list(self.rests.values())
+        names = frozenset().union(*map(self.mentions.of, said))
+        free = {f"v:{name}": self.words.var(name) for name in self.words.sorts if name not in self.kept}
+        free |= {f"i:{name}": const for name, const in self.words.inputs.items()}
+        initial = frozenset().union(*(self.mentions.of(self.words.initial[name]) for name in self.kept))
+        return {name: const for name, const in free.items() if name in names or name in initial}
+
+
+def system_of(monitor: Monitor, mentions: Mentions) -> System:
+    """Join a model and a watcher."""
+    model = monitor.model
+    arcs = tuple(_arcs(monitor, model.rules, mentions))
+    leaves = tuple(leaf.path for leaf in model.definition.leaves())
+    rests = {leaf: broken for leaf in leaves if (broken := monitor.rests(leaf)) is not None and not z3.is_false(broken)}
+    return System(words=model.words, arcs=arcs, rests=rests, leaves=leaves, mentions=mentions)
+
+
+def _arcs(monitor: Monitor, rules: Iterable[Rule], mentions: Mentions) -> Iterator[Arc]:
+    for rule in rules:
+        seen = monitor.see(rule)
+        own = _parts(rule.guard, mentions)
+        parts = (*own, *(part for _, formula in rule.promised for part in _parts(formula, mentions)))
+        if any(z3.is_false(part) for part in parts):
+            continue
+        broken = None if seen.broken is None or z3.is_false(seen.broken) else seen.broken
+        yield Arc(rule=rule, own=own, parts=parts, updates={**rule.updates, **seen.updates}, broken=broken)
+
+
+def _parts(formula: Formula, mentions: Mentions) -> tuple[Formula, ...]:
+    """Part a guard into what must hold together; one that mentions nothing is worked out."""
+    found = mentions.parts.get(formula.get_id())
+    if found is None:
+        flat = (part if mentions.of(part) else z3.simplify(part) for part in _flat(formula))
+        found = mentions.parts[formula.get_id()] = tuple(part for part in flat if not z3.is_true(part))
+    return found
+
+
+def _flat(formula: Formula) -> Iterator[Formula]:
+    if z3.is_and(formula):
+        for part in formula.children():
+            yield from _flat(part)
+    else:
+        yield formula
+
+
+def _is_same(name: str, value: Formula) -> bool:
+    return bool(z3.is_const(value) and value.decl().name() == f"v:{name}")
