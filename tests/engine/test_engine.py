@@ -423,3 +423,15 @@ def test_an_answer_is_forgotten_after_a_day(open_house):
     with pytest.raises(RefusedError) as refused:
         open_house.engine.fire(id_, Event.of("create", HELP, key="k"))
     assert refused.value.sequence == 3
+
+
+def test_a_replaced_value_is_free_again(open_house):
+    """Who gives up a unique value leaves it to others; the new one is taken."""
+    id_ = register(open_house)
+    open_house.engine.fire(id_, Event.of("change_email", Actor.of("ana"), email="new@example.org"))
+    assert isinstance(open_house.engine.start("access", Event.of("register", VISITOR, email="ana@example.org", network="x")), Accepted)
+    answer = open_house.engine.start("access", Event.of("register", VISITOR, email="new@example.org", network="x"))
+    assert answer == Merged(instance_id=id_)
+    again = open_house.engine.fire(id_, Event.of("change_email", Actor.of("ana"), email="new@example.org"))
+    assert isinstance(again, Accepted), "the same value once more releases nothing"
+    assert isinstance(open_house.engine.start("access", Event.of("register", VISITOR, email="new@example.org", network="x")), Merged)

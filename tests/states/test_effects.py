@@ -30,7 +30,10 @@ events:
   called: {by: engine}
   broken: {by: engine}
   rung: {by: engine}
-start: {event: begin, set: {email: event.email, born: event.born, tags: event.tags}, actions: [{mail: welcome, with: {tone: warm, copies: 2}}]}
+start:
+  event: begin
+  set: {email: event.email, born: event.born, tags: event.tags}
+  actions: [{mail: welcome, with: {tone: warm, copies: 2}}]
 states:
   open:
     timers:
@@ -128,7 +131,12 @@ def test_personal_values_are_apart_from_plain_ones(run):
     assert step.payload == {}
     assert run.instance.personal == {"email", "born", "tags"}
     assert run.instance.fields == {}
-    assert "1234" not in repr(step)
+    assert "1234" not in repr((step.personal, step.personal_payload, step.payload, step.after, step.effects))
+
+
+def test_nothing_shows_a_secret_by_accident(run):
+    """What a log or an exception prints of a step or an event holds neither secrets nor personal values."""
+    assert not any(word in repr(run.steps[0]) for word in ("1234", "ana@example.org", "x@example.org", "2000-02-29"))
 
 
 def test_a_cleared_value_is_gone(run):

@@ -76,6 +76,7 @@ class Chains:
     counted: Counted = field(default_factory=Counted)
     unknown: set[str | None] = field(default_factory=set)
     """Digests of definitions that are not published, each told once."""
+    has_system: bool = False
 
     def verify(self) -> None:
         """Verify every history, and that no row stands beside one; what was seen is in `counted`."""
@@ -86,6 +87,8 @@ class Chains:
             self._alone(situations.before(id_), messages.before(id_))
             self._history(id_, entries, situations.at(id_), messages.at(id_), total)
         self._alone(situations.before(None), messages.before(None))
+        if not self.has_system:
+            self._compare_system(Replay())
         self.on_progress(self.counted.entries, total)
         self._without_entry()
 
@@ -114,8 +117,10 @@ class Chains:
             self.found.add(What.INSTANCE_DELETED, "The instance has a history but no row of its own.", instance=id_, expected="a row")
         elif is_whole:
             self._compare(id_, replay, situations[0], messages)
-        if id_ == SYSTEM and is_whole:
-            self._compare_system(replay)
+        if id_ == SYSTEM:
+            self.has_system = True
+            if is_whole:
+                self._compare_system(replay)
 
     def _follows(self, id_: str, one: SequencedEntry, number: int, previous: str, replay: Replay) -> bool:
         row = one.row

@@ -20,7 +20,7 @@ from workflow.engine.calls import Call, Turn
 from workflow.engine.checking import CheckCache, facts_of, run_checks, with_check_reasons
 from workflow.engine.conflicts import FINAL_CONFLICTS, KeyReusedError, StaleVersionError, TakenError
 from workflow.engine.parts import Parts
-from workflow.engine.sealing import unique_values
+from workflow.engine.sealing import open_fields, unique_value, unique_values
 from workflow.engine.shelf import InForce
 from workflow.engine.writing import Draft
 from workflow.errors import ConflictError, NotFoundError, Reason
@@ -28,10 +28,12 @@ from workflow.ports import (
     CheckResult,
     CredentialChange,
     Loaded,
+    SealedValue,
     Store,
+    UniqueValue,
     UnitOfWork,
 )
-from workflow.states.definition import Definition, EventName
+from workflow.states.definition import Definition, EventName, FieldName
 from workflow.states.instance import ENGINE_ACTOR, Actor, Event, InstanceId, Situation
 from workflow.states.machine import Table
 from workflow.states.making import World
@@ -149,8 +151,9 @@ def _accept(
     settled(draft, world)
     credentials = tuple(c for result in checked.values() for c in result.on_accept)
     yield from refuse_taken_values(parts, uow, world.table, step)
+    released = yield from released_values(parts, uow, world.table, step, subject_key=draft.loaded.subject_key)
     answer = stored_answer(parts.vault, draft, world.definition, event, key=key, sequence=entry.sequence, reasons=None)
-    change = draft.change(credentials=credentials, answer=answer)
+    change = draft.change(credentials=credentials, answer=answer, unique_removed=released)
     yield Call(lambda: uow.save(change))
     return Accepted(instance=change.instance, sequence=entry.sequence)
 
@@ -161,6 +164,29 @@ def refuse_taken_values(parts: Parts, uow: UnitOfWork, table: Table, step: Step)
         holder = yield Call(lambda wanted=wanted: uow.unique_holder(wanted))  # type: ignore[misc]  # bound now
         if holder is not None and holder != step.after.instance.id:
             raise TakenError(wanted.field, holder)
+
+
+def released_values(parts: Parts, uow: UnitOfWork, table: Table, step: Step, *, subject_key: bytes | None) -> Turn[tuple[UniqueValue, ...]]:
+    """Give the blind indexes of unique values that an event has replaced or cleared, so that somebody else may have them."""
+    before = step.before.instance if step.before else None
+    written = [f.name for f in table.unique_fields if f.name in step.personal or _is_gone(f.name, step)]
+    if before is None or not written:
+        return ()
+    old: dict[str, object] = {str(name): value for name, value in before.fields.items()}
+    if any(name in before.personal for name in written):
+        slots: Mapping[str, SealedValue] = yield Call(lambda: uow.personal(before.id))
+        old |= open_fields(parts.vault, slots, before, subject_key)
+    had = [unique_value(parts.vault, table.definition, name, old[name]) for name in written if name in old]
+    kept = unique_values(parts.vault, table, (step,))
+    return tuple(value for value in had if value not in kept)
+
+
+def _is_gone(name: FieldName, step: Step) -> bool:
+    """Tell whether a step changed or cleared a field that is kept in the clear, or cleared a personal one."""
+    if step.before is None:
+        return False
+    before, after = step.before.instance, step.after.instance
+    return before.fields.get(name) != after.fields.get(name) or (name in before.personal and name not in after.personal)
 
 
 def _refuse(

@@ -14,7 +14,7 @@ from typing import Literal
 from workflow.audit.entry import EntryRow, Head, Witnessed, record_step, record_witnessed
 from workflow.engine.sealing import Sealer, unique_values
 from workflow.engine.shelf import InForce
-from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnswer, Vault
+from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnswer, UniqueValue, Vault
 from workflow.states.definition import Digest
 from workflow.states.effects import Effect, Work
 from workflow.states.instance import ENGINE_ACTOR, Instance, InstanceId, Situation, changed
@@ -128,6 +128,7 @@ class Draft:
         credentials: tuple[CredentialChange, ...] = (),
         answer: StoredAnswer | None = None,
         settled: tuple[str, int, Literal["done", "dead"]] | None = None,
+        unique_removed: tuple[UniqueValue, ...] = (),
     ) -> Change:
         """Give the change: the instance at the new head, and the difference of timers and open work."""
         if self.latest is None:
@@ -153,6 +154,7 @@ class Draft:
             subject_key=self.sealer.key if self.sealer and self.sealer.is_new_key else None,
             work=self._work(before, latest),
             answer=answer,
+            unique_removed=unique_removed,
             unique_added=unique_values(self.vault, self.in_force.world.table, self.steps) if self.in_force else (),
         )
 

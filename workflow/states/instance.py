@@ -184,7 +184,7 @@ class Event:
 
     name: EventName
     actor: Actor
-    payload: Mapping[str, object] = field(default_factory=dict)
+    payload: Mapping[str, object] = field(default_factory=dict, repr=False)  # secrets among them; no log may show one
     key: str | None = None
     occurred_at: datetime | None = None
 

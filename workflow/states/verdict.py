@@ -130,9 +130,9 @@ class Step:
     facts: Facts = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     suppressed: tuple[Effect, ...] = ()
-    personal: Mapping[FieldName, object] = field(default_factory=dict)
+    personal: Mapping[FieldName, object] = field(default_factory=dict, repr=False)
     payload: Mapping[str, Plain] = field(default_factory=dict)
-    personal_payload: Mapping[str, object] = field(default_factory=dict)
+    personal_payload: Mapping[str, object] = field(default_factory=dict, repr=False)
     armed: tuple[Timer, ...] = ()
     disarmed: tuple[TimerKey, ...] = ()
     moved: tuple[tuple[Timer, Timer], ...] = ()
@@ -156,6 +156,6 @@ class Permitted:
     """The stage before checks passed: who acts, by which roles, and the payload in its normal form."""
 
     event: Event
-    payload: Mapping[str, object]
+    payload: Mapping[str, object] = field(repr=False)
     roles: tuple[Grant, ...]
     on_behalf_of: ActorId | None

@@ -23,7 +23,7 @@ class View:
     instance: Instance
     event: EventName
     now: datetime
-    payload: Mapping[str, object] = field(default_factory=dict)
+    payload: Mapping[str, object] = field(default_factory=dict, repr=False)
     facts: Facts = field(default_factory=dict)
     is_subject: bool = False
     is_deputy: bool = False

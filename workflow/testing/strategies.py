@@ -54,11 +54,11 @@ ACTS = (
     "tick",
     "wrong",
     "repeat",
-    "ask",
+    *("ask",) * 2,
     "delegate",
     "again",
 )
-PURPOSEFUL = (*("proceed",) * 24, "perform", "perform", *ACTS[9:])
+PURPOSEFUL = (*("proceed",) * 28, "perform", "perform", *ACTS[9:])
 """A run either goes after its goals or strays; which one is drawn at its beginning."""
 CRASHES = (*(None,) * 16, 0, 1, 2, 3, 4, 5)
 
@@ -459,7 +459,8 @@ class Acts:
         return Wait(seconds=seconds)
 
     def _ask(self, draw: Draw[Any], situation: Situation) -> Ask:
-        type_ = self.definition.events[draw(st.sampled_from(sorted(self.definition.events)))]
+        nearby = [a.transition.event for a in self.planner.inner(situation.instance.state)] or [self.definition.start.event]
+        type_ = self.definition.events[draw(st.sampled_from(list(dict.fromkeys(nearby))))]
         id_, roles = draw(st.sampled_from(people_of(self.definition, type_, situation, {})))
         return Ask(actor=id_, roles=roles)
 
