@@ -86,3 +86,14 @@ def test_the_public_and_the_precise_code_are_both_kept():
     row = chain(1)[0]
     assert b'"code":"code_replayed"' in row.canonical
     assert b'"public":"wrong_code"' in row.canonical
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda _: b"{", lambda _: b"[]", lambda said: said + b" ", lambda said: said.replace(b'"form":1', b'"form": 1')]
+)
+def test_what_is_not_canonical_is_found(spoil):
+    """An entry whose bytes are no canonical JSON object is broken, also when somebody gave them a fitting hash."""
+    rows = chain(1)
+    canonical = spoil(rows[0].canonical)
+    with pytest.raises(ChainBrokenError, match="canonical form"):
+        verify([replace(rows[0], canonical=canonical, entry_hash=entry_hash(canonical))])

@@ -18,9 +18,11 @@ definition: effects
 language: 1
 subject: applicant
 roles: {boss: {}}
-fields: {level: integer, email: email, born: {type: date, personal: true}, tags: {type: string, many: true}}
+fields: {level: integer, marks: {type: choice, values: [x, y], many: true}, email: email, born: {type: date, personal: true}, tags: {type: string, many: true}}
 events:
-  begin: {by: [applicant], payload: {email: {field: email}, again: {type: email}, born: {field: born}, tags: {field: tags}, pin: secret}}
+  begin:
+    by: [applicant]
+    payload: {email: {field: email}, again: {type: email}, born: {field: born}, tags: {field: tags}, pin: secret}
   send: {by: [boss]}
   other: {by: [boss]}
   call: {by: [boss]}
@@ -45,7 +47,7 @@ states:
       - {event: other, actions: [{sms: link, link: way, done: sent}]}
       - {event: call, actions: [{provision: account, done: called, failed: broken}, {push: ring, to: boss}]}
       - {event: move, set: {email: null, tags: event.tags}}
-      - {event: sent}
+      - {event: sent, set: {marks: "['x', 'y']"}}
       - {event: failed, actions: [{alert: failed}]}
       - {event: broken, set: {level: 10 / instance.level}, actions: [{mail: link, link: way, done: sent}]}
       - {event: rung, actions: [{mail: rung}, {mail: asked, done: sent}, {provision: account}]}
@@ -89,6 +91,7 @@ def test_a_mark_is_forgotten_when_its_action_is_queued_again(run):
     (first,) = run.fire("send", BEN).effects
     run.report(first, "sent")
     assert set(run.instance.marks) == {"sent"}
+    assert run.instance.fields == {"marks": ("x", "y")}, "a computed list is kept as a tuple"
     (second,) = run.fire("send", BEN).effects
     assert run.instance.marks == {}
     run.report(first, "sent")

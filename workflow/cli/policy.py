@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from workflow.cli import prove
 from workflow.cli.exits import FINDINGS
 from workflow.cli.options import Json
 
@@ -16,7 +17,8 @@ policy = typer.Typer(help="The policy of a definition: does it hold?", no_args_i
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     policy.callback()(_group)
-    policy.command("test")(test)
+    policy.command("test")(run)
+    prove.register(policy)
     app.add_typer(policy, name="policy")
 
 
@@ -24,7 +26,7 @@ def _group() -> None:
     """The policy of a definition: does it hold?"""
 
 
-def test(
+def run(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A definition, or the name of a shipped one.")],
     examples: Annotated[int, typer.Option("--examples", min=1, max=100_000, metavar="N", help="Onboardings.")] = 200,
     steps: Annotated[int, typer.Option("--steps", min=1, max=1_000, metavar="N", help="Acts in each onboarding, at most.")] = 50,

@@ -51,6 +51,10 @@ class Clocks:
         paused = paused_in(self.definition, leaf)
         return (timer for path in self.definition.lineage(leaf) if path not in paused for timer in self._timers[path])
 
+    def begins(self) -> Formula:
+        """Say that a run begins at the instant zero or later."""
+        return self.words.input("t", float) >= self.words.var("now") if self.mode.has_instants else TRUE
+
     def settled(self, leaf: StatePath) -> Formula:
         """Say that time does not run backwards and that no deadline is reached at the instant of this step."""
         if not self.mode.has_instants:
@@ -99,7 +103,7 @@ class Clocks:
     ) -> tuple[dict[str, Formula], frozenset[TimerKey]]:
         """Give what becomes of the timers, and which start anew."""
         updates: dict[str, Formula] = {}
-        gone = {path for path in move.left}
+        gone = set(move.left)
         if spent is not None:
             updates[f"armed.{spent.key}"] = FALSE
         updates |= {f"armed.{timer.key}": FALSE for path in move.left for timer in self._timers[path]}

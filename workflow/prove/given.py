@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import z3
 
 from workflow.prove.terms import TRUE, Formula
-from workflow.prove.words import Mode, Words
+from workflow.prove.words import Mode, Sort, Words
 from workflow.states.definition import CheckUse, Definition, EventType
 from workflow.states.durations import read_duration
 
@@ -56,10 +56,10 @@ def after(definition: Definition, type_: EventType, now: Formula, mode: Mode) ->
     return updates
 
 
-def variables() -> dict[str, type[bool] | type[float]]:
+def variables() -> dict[str, Sort]:
     """Name the variables that these promises speak of."""
     kinds = sorted(set(_ISSUED_BY.values()))
-    flags: dict[str, type[bool] | type[float]] = {"cred.password": bool, "cred.second": bool}
+    flags: dict[str, Sort] = {"cred.password": bool, "cred.second": bool}
     return flags | {f"issued.{kind}": bool for kind in kinds} | {f"issued_at.{kind}": float for kind in kinds}
 
 

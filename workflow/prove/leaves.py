@@ -65,7 +65,7 @@ class Reading:
             self._seen[key] = self.translator.truth(source, lambda path: self.leaf(path, scene))
         return self._seen[key]
 
-    def leaf(self, path: str, scene: Scene) -> Term:
+    def leaf(self, path: str, scene: Scene) -> Term:  # noqa: PLR0911  # one answer for each kind of leaf
         """Give the term of a leaf."""
         prefix, _, name = path.partition(".")
         match prefix:
@@ -104,10 +104,18 @@ class Reading:
         for name, one in type_.payload.items():
             if one.must_be is not None:
                 yield self.words.input(f"event.{name}", bool) == one.must_be
+            if one.type is FieldType.INTEGER and not one.is_many and (one.min is not None or one.max is not None):
+                value = self.words.input(f"event.{name}", int)
+                bounds = [] if one.min is None else [value >= one.min]
+                bounds += [] if one.max is None else [value <= one.max]
+                yield z3.And(bounds) if _is_given(one) else z3.Or(z3.And(bounds), z3.And(value == 0, z3.Not(self._given(one))))
             if one.type is FieldType.CHOICE and not one.is_many:
                 value = self.words.input(f"event.{name}", int)
                 given = [value == self.codes.of(text) for text in one.values]
                 yield z3.Or(*given, *([] if _is_given(one) else [value == 0]))
+
+    def _given(self, one: Field) -> Formula:
+        return TRUE if _is_given(one) else self.words.input(f"given.{one.name}", bool)
 
     def _declare(self, one: Field) -> None:
         is_set = one.default is not None
@@ -124,7 +132,7 @@ class Reading:
             initial = z3.BoolVal(one.default) if sort is bool else z3.IntVal(self._coded(one.default))
         self.words.declare(f"val.{one.name}", sort, initial)
 
-    def _coded(self, value: str | int | bool) -> int:
+    def _coded(self, value: str | int) -> int:
         return self.codes.of(value) if isinstance(value, str) else int(value)
 
     def _field(self, one: Field | None) -> Term:
@@ -154,7 +162,7 @@ class Reading:
             return Opaque()
         if one.is_many:
             return Many(lambda text: self.words.input(f"event.{name}|{text}", bool) if text in self.texts else None)
-        has = TRUE if _is_given(one) else self.words.input(f"given.{name}", bool)
+        has = self._given(one)
         return self._seen_as(self.words.input(f"event.{name}", sort_of(one.type)), one.type, has)
 
     def _fact(self, name: str) -> Term:
@@ -168,7 +176,7 @@ class Reading:
         return Truth(value, z3.Not(value)) if type_ == "bool" else Number(value, TRUE, "int" if type_ == "int" else "text")
 
     def _copied(self, field_: Field, one: Field) -> dict[str, Formula]:
-        given = TRUE if _is_given(one) else self.words.input(f"given.{one.name}", bool)
+        given = self._given(one)
         if field_.is_personal:
             return {f"has.{field_.name}": given}
         if field_.is_many:

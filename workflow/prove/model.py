@@ -133,8 +133,8 @@ class Model:
         for name in sorted(self._marked()):
             self.words.declare(f"marked.{name}", bool)
             self.words.declare(f"mark.{name}", float)
-        for name, sort in given.variables().items():
-            self.words.declare(name, sort)
+        for promised, sort in given.variables().items():
+            self.words.declare(promised, sort)
 
     def _marked(self) -> set[EventName]:
         reported = {name for done, failed in self.reports.values() for name in (*done, *failed)}
@@ -171,7 +171,7 @@ class Model:
         base = z3.And(
             *self.reading.payload_rules(type_),
             who_may(self.definition, type_, self.words, is_start=leaf is None),
-            self.clocks.settled(leaf) if leaf is not None else TRUE,
+            self.clocks.settled(leaf) if leaf is not None else self.clocks.begins(),
         )
         promised = tuple(given.promises(self.definition, type_, self.words, self.mode, now))
         draft = _Draft(kind="start" if leaf is None else "event", type_=type_, leaf=leaf, base=base, at=now, scene=scene, promised=promised)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import z3
 
 from workflow.prove.model import Model
-from workflow.prove.monitors import LaterThan, Monitor, UnencodedError, monitor_of, witnesses
+from workflow.prove.monitors import Monitor, UnencodedError, monitor_of, witnesses
 from workflow.prove.solve import Answer, decide, follow
 from workflow.prove.system import Mentions, System, system_of
 from workflow.prove.timeline import timeline_of
@@ -106,13 +106,13 @@ class Prover:
         return self._models[mode]
 
     def _proven(self, rule: Property, system: System, answer: Answer, mode: Mode, witness: TimerType | None) -> Verdict:
-        how = {COARSE: "for all runs, whenever deadlines fall", TIMED: "for all runs and instants", EXACT: "for all runs, with deadlines"}[mode]
+        how = {COARSE: "for all runs, whenever deadlines fall", TIMED: "for all runs and instants", EXACT: "for all runs, with deadlines"}[
+            mode
+        ]
         bound = f", bounded by the timer {witness.key}" if witness is not None else ""
         is_vacuous = not system.rests and all(arc.broken is None for arc in system.arcs)
         reason = "by inspection: no step could break it" if is_vacuous else how + bound
-        return Verdict(
-            rule=rule, outcome=Outcome.PROVEN, reason=reason, given=system.given(answer.kept), opaque=system.opaque(answer.kept)
-        )
+        return Verdict(rule=rule, outcome=Outcome.PROVEN, reason=reason, given=system.given(answer.kept), opaque=system.opaque(answer.kept))
 
     def _refuted(self, rule: Property, system: System, answer: Answer, monitor: Monitor, mode: Mode) -> Verdict | None:
         """Tell the run, and let the engine follow it; None when the model itself does not allow it."""
@@ -122,7 +122,7 @@ class Prover:
         timeline = timeline_of(monitor.model, moves)
         opaque = system.opaque(answer.kept)
         if self.confirm is None:
-            return _unconfirmed(rule, timeline, is_exact=mode == EXACT or (mode == COARSE and not isinstance(monitor, LaterThan)))
+            return _unconfirmed(rule, timeline, is_exact=mode == EXACT and not opaque)
         replayed = self.confirm(rule, timeline)
         outcome = Outcome.REFUTED if replayed.is_confirmed else Outcome.UNKNOWN
         reason = replayed.reason if replayed.is_confirmed else f"a counterexample that the engine does not confirm: {replayed.reason}"

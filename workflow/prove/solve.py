@@ -45,13 +45,17 @@ def decide(system: System, *, until: float) -> Answer:
         system: the model with its watcher.
         until: monotonic instant at which to give up.
     """
-    kept = system.beginning()
+    kept, run = system.beginning(), None
     while (left := until - time.monotonic()) > 0:
         cut = system.cut(kept)
-        is_safe = _spacer(cut, seconds=left)
-        if is_safe is not False:
-            return Answer(is_safe=is_safe, kept=kept)
-        run = find_run(cut, until=until)
+        # A finer cut has no shorter run. Where it still has one as short, asking whether it is safe would be for nothing.
+        shortest = len(run) if run else 1
+        run = find_run(cut, until=until, shortest=shortest, longest=shortest + 1) if run else None
+        if run is None:
+            is_safe = _spacer(cut, seconds=left)
+            if is_safe is not False:
+                return Answer(is_safe=is_safe, kept=kept)
+            run = find_run(cut, until=until, shortest=shortest)
         if run is None:
             return Answer(is_safe=None, kept=kept)
         wider = system.refined(kept, run)
@@ -94,8 +98,8 @@ def _spacer(cut: Cut, *, seconds: float) -> bool | None:
     return True if answer == z3.unsat else False if answer == z3.sat else None
 
 
-def find_run(cut: Cut, *, until: float, longest: int = LONGEST) -> tuple[Arc, ...] | None:
-    """Find a shortest run of a cut that breaks the property, None when there is none so short or time is over."""
+def find_run(cut: Cut, *, until: float, shortest: int = 1, longest: int = LONGEST) -> tuple[Arc, ...] | None:
+    """Find a shortest run of a cut that breaks the property, None when there is none of such a length or time is over."""
     unrolled = _Unrolled(cut)
     solver = z3.SolverFor("QF_LIRA")
     solver.add(unrolled.beginning())
@@ -104,6 +108,8 @@ def find_run(cut: Cut, *, until: float, longest: int = LONGEST) -> tuple[Arc, ..
         if left <= 0:
             return None
         solver.add(unrolled.step(number))
+        if number + 1 < shortest:
+            continue
         solver.set("timeout", max(int(left * 1000), 1))
         if solver.check(unrolled.broken(number)) == z3.sat:
             return unrolled.arcs(solver.model(), number)

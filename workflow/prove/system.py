@@ -17,7 +17,6 @@ from workflow.prove.terms import TRUE, Formula
 from workflow.prove.words import Words
 from workflow.states.definition import StatePath
 
-
 FEW = 6
 """So many variables of the guards that lead to a breach are kept from the beginning."""
 
@@ -129,7 +128,8 @@ class System:
         """Give the parts of a guard that say something of kept variables, or of inputs that matter through other parts."""
         said = [*updates.values(), *([] if arc.broken is None else [arc.broken])]
         names = frozenset(f"v:{name}" for name in kept).union(*map(self.mentions.of, said))
-        rest, chosen = list(arc.parts), []
+        rest = list(arc.parts)
+        chosen: list[Formula] = []
         while True:
             more = [part for part in rest if not names.isdisjoint(self.mentions.of(part))]
             if not more:

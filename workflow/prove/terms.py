@@ -119,7 +119,7 @@ class Translator:
             case _:
                 return Opaque()
 
-    def _apply(self, node: Apply, leaves: Leaves) -> Term:
+    def _apply(self, node: Apply, leaves: Leaves) -> Term:  # noqa: PLR0911  # one answer for each operator
         match node.op, node.parts:
             case "!", (part,):
                 inner = self._truth(part, leaves)

@@ -35,8 +35,8 @@ def _told(model: Model, move: Move, index: int, *, is_subject: bool) -> Happenin
         source=rule.source or "",
         target=rule.target,
         seconds=seconds,
-        who=_who(values, "actor", is_subject=is_subject) if is_people else "",
-        for_whom=_who(values, "for", is_subject=is_subject) if is_people and _is(values, "for.anybody") else "",
+        who=_who(values, "actor", index, is_subject=is_subject) if is_people else "",
+        for_whom=_who(values, "for", index, is_subject=is_subject) if is_people and _is(values, "for.anybody") else "",
         roles=_roles(model, type_, values) if type_ and is_people else (),
         facts=_facts(model, type_, values) if type_ and is_people else {},
         wishes=_wishes(model, type_, values) if type_ and is_people else {},
@@ -50,10 +50,11 @@ def _is(values: Mapping[str, Formula], name: str) -> bool:
     return bool(z3.is_true(values.get(name, z3.BoolVal(False))))
 
 
-def _who(values: Mapping[str, Formula], part: str, *, is_subject: bool) -> str:
+def _who(values: Mapping[str, Formula], part: str, index: int, *, is_subject: bool) -> str:
+    """Name a person; whoever is neither the subject nor the one the property is about is somebody else each time."""
     if _is(values, f"{part}.is_subject") or (is_subject and _is(values, f"{part}.is_p")):
         return "subject"
-    return "somebody" if _is(values, f"{part}.is_p") else "another"
+    return "somebody" if _is(values, f"{part}.is_p") else f"{part}-{index}"
 
 
 def _roles(model: Model, type_: EventType, values: Mapping[str, Formula]) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from functools import partial
 from transitions import Machine
 
 from workflow.errors import Reason
-from workflow.states.definition import ROOT, Assignment, Definition, EventName, Role, Rule, StatePath, Transition
+from workflow.states.definition import ROOT, Assignment, Definition, EventName, Quorum, Role, Rule, StatePath, Transition
 from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
+from workflow.states.instance import Tally
 from workflow.states.known import Known
 from workflow.states.moves import Move, move_of, tallied_by
 from workflow.states.view import View
@@ -70,17 +71,6 @@ class Arrow:
         except GuardFault as fault:
             is_unjudged = any(leaf.startswith("facts.") and leaf[6:] not in view.facts for leaf in compiled.guard.reads)
             return [_reason(compiled.rule, private=NOT_JUDGED if is_unjudged else f"guard_error: {fault}"[:200])]
-
-    def is_reached(self, view: View, actor: str) -> bool:
-        """Tell whether the present event completes the quorum (always, when there is none)."""
-        quorum = self.transition.quorum
-        if quorum is None:
-            return True
-        tally = view.instance.tallies.get(self.transition.event)
-        if tally is None:
-            return quorum.need <= 1
-        counted = len({*tally.actors, actor}) if quorum.is_distinct else tally.count + 1
-        return counted >= quorum.need
 
 
 @dataclass(slots=True)
@@ -209,7 +199,7 @@ class Table:
         if arrow.transition.quorum is None:
             self._machine.add_transition(event, leaf, target, conditions=[partial(_take, arrow, False)])  # partial for the library
             return
-        self._machine.add_transition(event, leaf, target, conditions=[partial(_take_when_reached, arrow)])
+        self._machine.add_transition(event, leaf, target, conditions=[partial(_take_when_reached, arrow, arrow.transition.quorum)])
         self._machine.add_transition(event, leaf, None, conditions=[partial(_take, arrow, True)])  # partial for the library
 
     def _arrow(self, transition: Transition, known: Known) -> Arrow:
@@ -238,9 +228,11 @@ def _take(arrow: Arrow, is_counted_only: bool, attempt: _Attempt) -> bool:  # no
     return True
 
 
-def _take_when_reached(arrow: Arrow, attempt: _Attempt) -> bool:
+def _take_when_reached(arrow: Arrow, quorum: Quorum, attempt: _Attempt) -> bool:
     """Take a transition whose quorum the present event completes."""
-    return arrow.is_reached(attempt.view, attempt.actor) and _take(arrow, False, attempt)  # bound by partial elsewhere
+    tally = attempt.view.instance.tallies.get(arrow.transition.event, Tally())
+    counted = len({*tally.actors, attempt.actor}) if quorum.is_distinct else tally.count + 1
+    return counted >= quorum.need and _take(arrow, False, attempt)  # bound by partial elsewhere
 
 
 def _reason(rule: Rule, *, private: str = "") -> Reason:

@@ -7,7 +7,7 @@ a field that nothing sets, is named as switched off and not counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from workflow.states.definition import Definition, Digest, StatePath
 from workflow.states.guards import GuardFault
 from workflow.states.instance import ActorId, Instance, InstanceId
 from workflow.states.machine import Arrow, CompiledRule
-from workflow.states.step import World
+from workflow.states.making import World
 from workflow.states.view import View
 
 STATES, TRANSITIONS, RUNGS, GUARDS, ROLES, REASONS = "states", "transitions", "timer rungs", "guards", "role refusals", "refusal reasons"
@@ -133,7 +133,7 @@ def is_switched_off(definition: Definition, arrow: Arrow) -> bool:
     return any(_reads_only_unset(rule, written) and not _holds_unset(definition, arrow, rule) for rule in arrow.rules)
 
 
-def _reads_only_unset(rule: CompiledRule, written: set[str]) -> bool:  # type: ignore[type-arg]  # names of fields are text
+def _reads_only_unset(rule: CompiledRule, written: Collection[str]) -> bool:
     names = [leaf.partition(".") for leaf in rule.guard.reads]
     return bool(names) and all(prefix in {"instance", "has"} and name != "state" and name not in written for prefix, _, name in names)
 

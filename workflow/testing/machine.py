@@ -23,13 +23,14 @@ from workflow.engine import Engine
 from workflow.states.definition import Property
 from workflow.testing.acts import AnyAct
 from workflow.testing.coverage import Coverage
+from workflow.testing.drawing import Acts
 from workflow.testing.oracles import ORACLES, Oracle
 from workflow.testing.planning import Planner
 from workflow.testing.properties import Judge, PolicyViolationError, marks_broken
 from workflow.testing.rig import House, MakeEngine
 from workflow.testing.run import Rig
 from workflow.testing.shortening import quiet, shortened
-from workflow.testing.strategies import Acts, start_instants
+from workflow.testing.strategies import start_instants
 
 EXAMPLES, STEPS = 100, 50
 
@@ -127,8 +128,8 @@ def from_definition(
     return machine
 
 
-def machine_for(definition: str | Path, **more: Any) -> Any:
-    """Give the test case of a definition, for a module of tests: ``TestAccess = machine_for("access.yaml")``."""
+def machine_for(definition: str | Path, **more: Any) -> Any:  # noqa: ANN401  # passed on; Hypothesis makes the class
+    """Give the test case of a definition, to be assigned in a module of tests; takes what `from_definition` takes."""
     return from_definition(definition, **more).TestCase
 
 

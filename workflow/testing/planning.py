@@ -15,7 +15,7 @@ from workflow.states.definition import CheckUse, EventName, FieldType, StatePath
 from workflow.states.instance import Instance, InstanceId
 from workflow.states.known import Known
 from workflow.states.machine import Arrow, Choice, CompiledRule
-from workflow.states.step import World
+from workflow.states.making import World
 from workflow.states.view import View
 from workflow.testing.acts import Leaf
 from workflow.testing.coverage import every_arrow, is_switched_off
@@ -247,6 +247,6 @@ def _starting(world: World, rig: Rig, payload: Mapping[str, object], facts: Fact
         event=world.definition.start.event,
         now=now,
         payload=payload,
-        facts=flat,
+        facts=flat(facts),
         is_subject=True,
     )

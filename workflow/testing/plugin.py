@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 class DefinitionItem(pytest.Item):
     """One definition under test."""
 
-    def __init__(self, *, source: str, **more: Any) -> None:
+    def __init__(self, *, source: str, **more: Any) -> None:  # noqa: ANN401  # pytest's own
         """Take the file's name as it was given."""
         super().__init__(**more)
         self.source = source
@@ -59,7 +59,7 @@ class DefinitionItem(pytest.Item):
         finally:
             machine.house.close()
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ANN401  # pytest's own
         """Tell a failed policy without a traceback; anything else with one."""
         if isinstance(excinfo.value, DefinitionFailedError):
             return str(excinfo.value)

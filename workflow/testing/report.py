@@ -50,7 +50,8 @@ def told(outcome: Outcome, *, threshold: float = 0.0) -> Iterator[str]:
     verdict = "passed" if outcome.is_passed(threshold) else "FAILED"
     speed = coverage.steps / outcome.seconds if outcome.seconds else 0
     seed = "" if outcome.seed is None else f", seed {outcome.seed}"
-    yield f"{outcome.definition}: {verdict}; {coverage.runs} onboardings, {coverage.steps} steps in {outcome.seconds:.1f} s ({speed:.0f}/s){seed}."
+    took = f"{coverage.runs} onboardings, {coverage.steps} steps in {outcome.seconds:.1f} s ({speed:.0f}/s)"
+    yield f"{outcome.definition}: {verdict}; {took}{seed}."
 
 
 def as_data(outcome: Outcome, *, threshold: float = 0.0) -> dict[str, object]:

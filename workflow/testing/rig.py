@@ -23,7 +23,7 @@ from workflow.settings import development_keys
 from workflow.states.definition import Definition, RoleName
 from workflow.states.instance import Actor, ActorId, Grant
 from workflow.states.known import Known
-from workflow.states.step import World
+from workflow.states.making import World
 from workflow.testing.acts import Script
 from workflow.testing.clock import VirtualClock
 
@@ -114,12 +114,12 @@ class _Fragile:
     def __init__(self, inner: object, point: Callable[[], None]) -> None:
         self._inner, self._point = inner, point
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever is wrapped
         found = getattr(self._inner, name)
         if not callable(found):
             return found
 
-        def call(*args: Any, **more: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:  # noqa: ANN401  # as above
             self._point()
             answer = found(*args, **more)
             self._point()

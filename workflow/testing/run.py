@@ -84,6 +84,9 @@ class Rig:
         self.held: list[Message] = []
         self.started: Start | None = None
         self.keyed: tuple[Event, Observed | None] | None = None
+        self.timers_before: dict[str, datetime | None] = {}
+        """Which timers ran before the last act, and when they were due (None: paused), by the history alone."""
+        self.timers_after: dict[str, datetime | None] = {}
         self.history: list[Mapping[str, object]] = []
         self.rows: list[EntryRow] = []
         self.acts: list[AnyAct] = []
@@ -311,6 +314,7 @@ class Rig:
 
     def _look(self, seen: Observed) -> Observed:
         """Read what the act has left behind."""
+        self.timers_before = dict(self.timers_after)
         if self.instance_id is None:
             with self.opened.store.inner.reads() as reads:
                 page = reads.instances(InstanceQuery(definition=self.definition.name, subject=self.subject))
@@ -332,6 +336,8 @@ class Rig:
             )
         self.rows += rows
         self.history += said
+        for one in said:
+            apply_timers(self.timers_after, one)
         return replace(seen, after=after, entries=rows, said=said, messages=messages)
 
     def _new_messages(self, rows: Iterable[Message], head: int) -> list[Message]:
@@ -414,3 +420,18 @@ def factors_of(use: CheckUse) -> tuple[str, ...]:
     """Name the factors that a check speaks of."""
     found = use.params.get("factors", ())
     return found if isinstance(found, tuple) else (str(found),)
+
+
+def apply_timers(running: dict[str, datetime | None], said: Mapping[str, Any]) -> None:
+    """Let an entry disarm, move and arm timers."""
+    for key in said.get("disarmed", ()):
+        running.pop(key, None)
+    for one in said.get("moved", ()):
+        running[one["timer"]] = instant_of(one["after"])
+    for one in said.get("armed", ()):
+        running[one["timer"]] = instant_of(one["due_at"])
+
+
+def instant_of(text: str | None) -> datetime | None:
+    """Read an instant of an entry."""
+    return None if text is None else datetime.fromisoformat(text)

@@ -15,7 +15,8 @@ from workflow.states.definition import EventName
 from workflow.states.effects import Effect
 from workflow.states.instance import ENGINE_ACTOR, Actor, ActorId, Delegation, Event, InstanceId, Situation
 from workflow.states.machine import Choice
-from workflow.states.step import World, begin, decide, permit, report, settle, tell
+from workflow.states.making import World
+from workflow.states.step import begin, decide, permit, report, settle, tell
 from workflow.states.verdict import Facts, Permitted, Refused, Step
 from workflow.states.view import View
 from workflow.states.who import Holders, is_deputy_of
@@ -28,7 +29,7 @@ Note = tuple[str, str, str, str | None, str | None, tuple[str, ...], str]
 def noted(said: Mapping[str, object], *, has_codes: bool) -> Note:
     """Give of an entry what lazy and eager must agree on."""
     reasons = said.get("reasons") or ()
-    codes = tuple(sorted(str(r["public"]) for r in reasons)) if has_codes and isinstance(reasons, Sequence) else ()  # type: ignore[index]  # an entry's own form
+    codes = tuple(sorted(str(r["public"]) for r in reasons)) if has_codes and isinstance(reasons, Sequence) else ()
     return (
         str(said["kind"]),
         str(said["event"]),

@@ -58,7 +58,7 @@ def run_acts(
     return rig
 
 
-def replay(definition: str | Path, acts: Sequence[AnyAct], *, start_at: datetime | str = START, **more: Any) -> Rig:
+def replay(definition: str | Path, acts: Sequence[AnyAct], *, start_at: datetime | str = START, **more: Any) -> Rig:  # noqa: ANN401  # as `House` takes
     """Do the acts of a printed run again, with every oracle and property; give the rig, closed, for further questions.
 
     Raises:

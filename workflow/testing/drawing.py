@@ -1,0 +1,290 @@
+"""Drawing: the next act of a run, on the way to a goal or astray.
+
+Promises: what is drawn follows from the definition, the run so far and the draws alone, so that a seed gives the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from workflow.states.definition import EventName, EventType, StatePath
+from workflow.states.instance import Situation
+from workflow.states.machine import Arrow
+from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
+from workflow.testing.clock import START
+from workflow.testing.planning import Planner, Wish
+from workflow.testing.plausible import Facts, coherent
+from workflow.testing.run import Rig
+from workflow.testing.strategies import DEPUTIES, Draw, Person, Values, people_of, rightful, spoiled
+
+MARGINS = (0, 1, -1, 3_600)
+"""Seconds beside a deadline at which a wait ends: at it, just after, just before, an hour later."""
+PAUSES = (1, 61, 300, 3_600, 86_400, 3 * 86_400, -60, -3_600, -2 * 86_400)
+TRIES = 3
+"""So many goals are tried before a step is left to chance."""
+LAST_DAYS = timedelta(days=500)
+"""A run ends so long before the calendar does, so that its horizon is met by nobody by accident."""
+ACTS = (
+    *("proceed",) * 9,
+    *("perform",) * 3,
+    *("due",) * 2,
+    *("fire",) * 3,
+    "pause",
+    "tick",
+    "wrong",
+    "repeat",
+    *("ask",) * 2,
+    "delegate",
+    "again",
+)
+PURPOSEFUL = (*("proceed",) * 28, "perform", "perform", *ACTS[9:])
+"""A run either goes after its goals or strays; which one is drawn at its beginning."""
+CRASHES = (*(None,) * 16, 0, 1, 2, 3, 4, 5)
+
+
+class Acts:
+    """Draws the next act of a run."""
+
+    def __init__(self, rig: Rig, planner: Planner, overrides: Mapping[str, SearchStrategy[Any]]) -> None:
+        """Begin a run without a goal."""
+        self.rig, self.planner, self.definition = rig, planner, rig.definition
+        self.values = Values(world=rig.world, overrides=overrides)
+        self.goal: Arrow | None = None
+        self.is_purposeful = True
+        self._keys = 0
+        calendar = rig.world.calendar
+        self._latest = datetime(calendar.horizon.year, 1, 1, tzinfo=UTC) - LAST_DAYS if calendar else START + timedelta(days=3_000)
+
+    def next(self, draw: Draw[Any]) -> AnyAct:
+        """Draw the next act."""
+        situation = self.rig.present()
+        if situation is None:
+            return self._start(draw)
+        kind = draw(st.sampled_from(PURPOSEFUL if self.is_purposeful else ACTS))
+        crash = draw(st.sampled_from(CRASHES)) if kind in {"proceed", "perform", "tick", "fire", "again"} else None
+        match kind:
+            case "proceed":
+                return self._proceed(draw, situation, crash) or self._fire(draw, situation, crash)
+            case "perform":
+                outcome = draw(st.sampled_from(("done", "done", "done", "failed", "retry")))
+                return Perform(index=draw(st.integers(0, 3)), outcome=outcome, ago=draw(st.sampled_from((0, 0, 30, 1_200))), crash=crash)
+            case "due" | "pause":
+                return self._wait(draw, situation, is_due=kind == "due")
+            case "again":
+                return self._again(draw, crash) or self._fire(draw, situation, crash)
+            case "fire" | "wrong":
+                return self._fire(draw, situation, crash, is_wrong=kind == "wrong")
+            case _:
+                return self._other(draw, situation, kind, crash)
+
+    def _other(self, draw: Draw[Any], situation: Situation, kind: str, crash: int | None) -> AnyAct:
+        if kind == "ask":
+            return self._ask(draw, situation)
+        if kind == "delegate":
+            return self._delegate(draw)
+        if kind == "repeat":
+            return Repeat(is_changed=draw(st.sampled_from((False, False, True))))
+        return Tick(crash=crash)
+
+    def _start(self, draw: Draw[Any]) -> Start:
+        self.is_purposeful = draw(st.sampled_from((True, True, False)))
+        type_ = self.definition.events[self.definition.start.event]
+        payload = self.values.payload(draw, type_, None)
+        wish = self.planner.start(self.rig, payload)
+        if wish is not None:
+            payload.update(wish.values)
+        people = people_of(self.definition, type_, None, payload)
+        right = rightful(self.rig, type_, people, None, payload) or people
+        is_wrong = draw(st.sampled_from((False,) * 9 + (True,)))
+        if is_wrong:
+            payload = spoiled(draw, type_, payload)
+        id_, roles = draw(st.sampled_from(right))
+        return Start(payload=payload, facts=wish.facts if wish else {}, actor=id_, roles=roles)
+
+    def _proceed(self, draw: Draw[Any], situation: Situation, crash: int | None) -> AnyAct | None:
+        """Go one step towards the goal, or choose a goal nearby when there is no way."""
+        leaf = situation.instance.state
+        here = self.planner.here(leaf)
+        if not here:
+            return None
+        for _ in range(TRIES):
+            if self.goal is None or not self.planner.on_the_way(leaf, self.goal):
+                self.goal = self._far_goal(draw, leaf)
+            ways = self.planner.on_the_way(leaf, self.goal)
+            act = self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=3) if ways else None
+            if act is not None:
+                return act
+            self.goal = None
+        return None
+
+    def _far_goal(self, draw: Draw[Any], leaf: StatePath) -> Arrow:
+        """Draw two goals and take the farther one; one that ends the onboarding without success is taken only now and then."""
+        goals = self.planner.goals
+        one, other = (goals[draw(st.integers(0, len(goals) - 1))] for _ in range(2))
+        rank = [(not self._is_end(goal) or draw(st.integers(0, 3)) == 0, self.planner.distance(leaf, goal)) for goal in (one, other)]
+        chosen: Arrow = other if rank[1] > rank[0] else one
+        return chosen
+
+    def _is_end(self, goal: Arrow) -> bool:
+        target = goal.transition.target
+        return target is not None and self.definition.states[target].outcome in {"failure", "neutral"}
+
+    def _toward(self, draw: Draw[Any], situation: Situation, arrow: Arrow, crash: int | None, *, depth: int) -> AnyAct | None:
+        type_ = self.definition.events[arrow.transition.event]
+        if type_.is_engine:
+            return self._await(draw, situation, arrow, crash)
+        payload = self.values.payload(draw, type_, situation)
+        wish = self.planner.wish(self.rig, arrow, payload)
+        if wish is not None:
+            return self._aimed(draw, situation, arrow, wish, payload, crash)
+        if (report := self._missing_report(type_, situation)) is not None:
+            return self._await_event(draw, situation, report, crash)
+        enablers = self.planner.enablers(self.rig, arrow, payload) if depth else ()
+        if not enablers:
+            return None
+        leaf = situation.instance.state
+        near = [one for one in enablers if one in self.planner.here(leaf)] or enablers
+        enabler = near[draw(st.integers(0, len(near) - 1))]
+        ways = self.planner.on_the_way(leaf, enabler)
+        return self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=depth - 1) if ways else None
+
+    def _aimed(
+        self, draw: Draw[Any], situation: Situation, arrow: Arrow, wish: Wish, payload: Mapping[str, object], crash: int | None
+    ) -> Fire | None:
+        """Fire what takes the transition; now and then with everything right but the person, or but what the checks find."""
+        type_, values = self.definition.events[arrow.transition.event], {**payload, **wish.values}
+        people = people_of(self.definition, type_, situation, values)
+        right = rightful(self.rig, type_, people, situation, values)
+        aside = draw(st.sampled_from((None,) * (6 if self.is_purposeful else 2) + ("person", "facts")))
+        if aside == "person" or not right:
+            return self._fired(draw, type_, draw(st.sampled_from(people)), values, wish.facts, crash)
+        if arrow is self.goal and aside is None:
+            self.goal = None
+        facts = self._facts(draw, type_) if aside == "facts" else wish.facts
+        return self._fired(draw, type_, draw(st.sampled_from(right)), values, facts, crash)
+
+    def _missing_report(self, type_: EventType, situation: Situation) -> EventName | None:
+        """Name the report without which a link of this event is not alive."""
+        uses = (self.definition.checks[check] for check in type_.checks)
+        since = (EventName(str(use.params["since"])) for use in uses if use.use == "link")
+        return next((name for name in since if name not in situation.instance.marks), None)
+
+    def _await(self, draw: Draw[Any], situation: Situation, arrow: Arrow, crash: int | None) -> AnyAct | None:
+        if arrow is self.goal:
+            self.goal = None
+        return self._await_event(draw, situation, arrow.transition.event, crash)
+
+    def _await_event(self, draw: Draw[Any], situation: Situation, name: EventName, crash: int | None) -> AnyAct | None:
+        """Bring an engine's event about: let its timer come due, perform its message, or register the same value again."""
+        held = self.rig.claim()
+        newest = situation.instance.serials
+        for index, message in enumerate(held):
+            effect = message.effect
+            if name in {effect.done, effect.failed} and effect.serial == newest.get(effect.link or str(effect.done), 0):
+                return Perform(index=index, outcome="done" if name == effect.done else "failed", crash=crash)
+        due = [t for t in situation.timers if t.event == name and t.due_at is not None]
+        if due:
+            return self._until(min(t.due_at for t in due if t.due_at is not None) + timedelta(seconds=draw(st.sampled_from(MARGINS))))
+        for path in self.definition.lineage(situation.instance.state):
+            for timer in self.definition.states[path].timers:
+                if timer.event == name and timer.since is not None:
+                    found = next((i for i, m in enumerate(held) if m.effect.done == timer.since), None)
+                    if found is not None:
+                        return Perform(index=found, crash=crash)
+        if any(f.unique_on_conflict == name for f in self.definition.fields.values()):
+            return self._again(draw, crash, conflict=name)
+        held_up = any(timer.event == name for state in self.definition.states.values() for timer in state.timers)
+        # A message that another worker holds is free again when its lease is over.
+        return None if held_up else Wait(seconds=61)
+
+    def _fire(self, draw: Draw[Any], situation: Situation, crash: int | None, *, is_wrong: bool = False) -> Fire:
+        """Fire any event, by anybody, with any findings; with a faulty payload when it `is_wrong`."""
+        leaf = situation.instance.state
+        nearby = [a.transition.event for a in self.planner.here(leaf) if not self.definition.events[a.transition.event].is_engine]
+        names = (
+            list(dict.fromkeys(nearby)) if nearby and draw(st.sampled_from((True, True, True, False))) else sorted(self.definition.events)
+        )
+        type_ = self.definition.events[draw(st.sampled_from(names))]
+        payload = self.values.payload(draw, type_, situation)
+        person = draw(st.sampled_from(people_of(self.definition, type_, situation, payload)))
+        return self._fired(draw, type_, person, spoiled(draw, type_, payload) if is_wrong else payload, self._facts(draw, type_), crash)
+
+    def _fired(
+        self, draw: Draw[Any], type_: EventType, person: Person, payload: Mapping[str, object], facts: Facts, crash: int | None
+    ) -> Fire:
+        key = None
+        if draw(st.sampled_from((False, False, True))):
+            self._keys += 1
+            key = f"k{self._keys}"
+        return Fire(event=str(type_.name), actor=person[0], roles=person[1], payload=payload, facts=facts, crash=crash, key=key)
+
+    def _facts(self, draw: Draw[Any], type_: EventType) -> Facts:
+        """Draw what checks find: anything that they could find now."""
+        known = self.planner.known.checks
+        made: Facts = {}
+        for check in type_.checks:
+            use = self.definition.checks[check]
+            made[check] = {
+                leaf: draw(
+                    st.booleans() if kind == "bool" else st.sampled_from((0, 1, 5) if kind == "int" else _texts(use.params.get("methods")))
+                )
+                for leaf, kind in known[use.use].facts.items()
+            }
+        return coherent(self.rig, made)
+
+    def _wait(self, draw: Draw[Any], situation: Situation, *, is_due: bool) -> Wait:
+        due = sorted({t.due_at for t in situation.timers if t.due_at is not None})
+        if is_due and due:
+            # Rarely past the second deadline, or an onboarding would be over before it began.
+            at = due[min(len(due) - 1, draw(st.sampled_from((0,) if self.is_purposeful else (0, 0, 0, 1, 2))))]
+            return self._until(at + timedelta(seconds=draw(st.sampled_from(MARGINS))))
+        seconds = draw(st.sampled_from(PAUSES))
+        return Wait(seconds=seconds if self.rig.clock.now() + timedelta(seconds=seconds) < self._latest else 1)
+
+    def _until(self, at: datetime) -> Wait:
+        seconds = int((min(at, self._latest) - self.rig.clock.now()).total_seconds())
+        return Wait(seconds=seconds)
+
+    def _ask(self, draw: Draw[Any], situation: Situation) -> Ask:
+        nearby = [a.transition.event for a in self.planner.inner(situation.instance.state)] or [self.definition.start.event]
+        type_ = self.definition.events[draw(st.sampled_from(list(dict.fromkeys(nearby))))]
+        id_, roles = draw(st.sampled_from(people_of(self.definition, type_, situation, {})))
+        return Ask(actor=id_, roles=roles)
+
+    def _delegate(self, draw: Draw[Any]) -> Delegate | EndDelegation:
+        if draw(st.sampled_from((False, False, True))):
+            return EndDelegation()
+        roles = [str(r.name) for r in self.definition.roles.values() if not r.is_anyone and not r.is_subject]
+        role = draw(st.sampled_from(roles)) if roles else None
+        principal = draw(st.sampled_from((f"{role}-1", SUBJECT) if role else (SUBJECT,)))
+        return Delegate(principal=principal, deputy=draw(st.sampled_from(DEPUTIES)), role=draw(st.sampled_from((None, role))))
+
+    def _again(self, draw: Draw[Any], crash: int | None, conflict: str | None = None) -> Start | None:
+        """Let somebody else offer a unique value that this onboarding holds."""
+        first = self.rig.started
+        unique = [f for f in self.rig.world.table.unique_fields if conflict is None or f.unique_on_conflict == conflict]
+        copies = {a.field: str(a.copy_of) for a in self.definition.start.assignments if a.copy_of is not None}
+        taken = [f for f in unique if f.name in copies and first is not None and copies[f.name] in first.payload]
+        if first is None or not taken:
+            return None
+        one = draw(st.sampled_from(taken))
+        payload = dict(first.payload)
+        for other in self.rig.world.table.unique_fields:
+            if other.name != one.name and copies.get(other.name) in payload:
+                text = str(payload[copies[other.name]])
+                payload[copies[other.name]] = text.replace("@", ".x@") if "@" in text else f"{text}x"[: other.max_length or 100]
+        for spec in self.definition.events[self.definition.start.event].payload.values():
+            if spec.same_as is not None and spec.same_as in payload:
+                payload[spec.name] = payload[spec.same_as]
+        return Start(
+            payload=payload, facts=first.facts, actor=first.actor if first.actor != SUBJECT else "second", roles=first.roles, crash=crash
+        )
+
+
+def _texts(methods: object) -> tuple[str, ...]:
+    return (*methods, "") if isinstance(methods, tuple) else ("",)
