@@ -18,7 +18,12 @@ definition: effects
 language: 1
 subject: applicant
 roles: {boss: {}}
-fields: {level: integer, marks: {type: choice, values: [x, y], many: true}, email: email, born: {type: date, personal: true}, tags: {type: string, many: true}}
+fields:
+  level: integer
+  marks: {type: choice, values: [x, y], many: true}
+  email: email
+  born: {type: date, personal: true}
+  tags: {type: string, many: true}
 events:
   begin:
     by: [applicant]

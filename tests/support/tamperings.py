@@ -3,7 +3,7 @@
 `docs/audit.md` shows the same table, and a test compares the two.
 """
 
-# ruff: noqa: E501  # one row of the table is one line
+# one row of the table is one line
 
 from __future__ import annotations
 
