@@ -21,7 +21,7 @@ demo: $(VENV)/.base  ## the whole CPMS journey, in a few seconds
 
 test: $(VENV)/.testing  ## lint, types, architecture and every test
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
 fmt: $(VENV)/.testing
 	$(BIN)/ruff format .
