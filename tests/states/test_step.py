@@ -514,3 +514,17 @@ def test_a_scoped_role_at_the_start_is_held_for_what_it_starts_with():
     answer = Run(world(SCOPED_START)).begin(owner, organisation="other")
     assert [reason.needed for reason in answer.reasons] == ["the role owner for other"]
     assert {r.code for r in Run(world(SCOPED_START)).begin(owner).reasons} == {"role_missing", "value_missing"}
+
+
+def test_a_principal_and_a_deputy_have_one_voice():
+    """A quorum of two wants two different people: a deputy does not add a second voice to the principal's own, nor the other way round."""
+    for first, second in (("ben", "dee"), ("dee", "ben")):
+        run = Run(world(QUORUM), holders={"boss": ("ben",)})
+        run.begin(ANA, level=3)
+        run.delegations = (
+            Delegation(id="1", principal="ben", deputy="dee", role=None, scope=None, starts_at=MONDAY, ends_at=MONDAY + timedelta(days=9)),
+        )
+        actors = {"ben": BOSS, "dee": Actor.of("dee")}
+        assert isinstance(run.fire("approve", actors[first]), Step)
+        assert [r.code for r in run.fire("approve", actors[second]).reasons] == ["counted_already"]
+        assert run.fire("approve", CLERK).to_state == "approved"

@@ -59,7 +59,7 @@ def test_the_plugin_adds_one_test_for_each_definition(tmp_path: Path) -> None:
     ]
     words += ["--workflow-examples", "10", "--workflow-steps", "20"]
     # Without the entry point: whether this checkout is installed with it says nothing about the plugin.
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     program = [sys.executable, "-m", "pytest", *words]
     ended = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert 1 == ended.returncode, ended.stdout + ended.stderr

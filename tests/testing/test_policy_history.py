@@ -111,7 +111,6 @@ def broken(rule: str, *entries: Said, calendar: Any = None, until: float | None 
             [ASK, MAILED, said("approve", "asked.open", "done", at=2.99)],
         ),
         ("never: {event: check, more_than: 1}", [ASK, CHECK, said("check", "asked.checked", "asked.checked")], [ASK, CHECK]),
-        ("never: {event: check, state: checked}", [ASK, CHECK, said("check", "asked.checked", "asked.checked")], [ASK, CHECK]),
         ("never: {state: paused}", [ASK, said("wait", "asked.open", "asked.paused")], [ASK, CHECK]),
         ("requires: {event: approve, effect: mail.approved}", [ASK, said("approve", "asked.open", "done")], [ASK, CHECK, APPROVE]),
         ("always: {event: ask, leads_to: [checked]}", [ASK, said("approve", "asked.open", "done")], [ASK, CHECK, APPROVE]),

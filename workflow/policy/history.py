@@ -275,11 +275,9 @@ class _Absence(_AtOnce):
     facts: _Facts
 
     def see(self, said: Said) -> Iterator[str]:
-        state, event = str(self.body["state"]), self.body.get("event")
-        if event is None and self.facts.entered(said, state):
+        state = str(self.body["state"])
+        if self.facts.entered(said, state):
             yield f"{state} was entered by {said.event}."
-        if event is not None and said.event == event and self.facts.within(said.source, state):
-            yield f"{event} was accepted in {said.source}."
 
 
 _NEVER: Mapping[str, Callable[[Mapping[str, object], _Facts], Monitor]] = {

@@ -41,8 +41,6 @@ def _never(body: Mapping[str, object]) -> str:
     if "actor" in body:
         who = "the person being onboarded, nor by a deputy for them" if body["actor"] == "subject" else f"the role {_name(body['actor'])}"
         return f"{event} is never done by {who}."
-    if "event" in body:
-        return f"{event} is never accepted in {_name(body['state'])}."
     return f"Nobody gets to {_name(body['state'])}."
 
 

@@ -186,8 +186,10 @@ class Model:
             draft = self._engine_draft("reported", name, leaf, base=base, at=at, now=now, report=key, is_done=is_done)
             yield from self._choices(draft, self.table.arrows(leaf, name))
         # Of an older message: it changes nothing, but a failure of one is in the history like any other.
-        for name in sorted(failed):
-            draft = self._engine_draft("stale", name, leaf, base=self.clocks.settled(leaf), at=at, now=now, report=key)
+        for name in sorted(done | failed):
+            draft = self._engine_draft(
+                "stale", name, leaf, base=self.clocks.settled(leaf), at=at, now=now, report=key, is_done=name not in failed
+            )
             yield self._step(draft, None, draft.base, {}, is_counted=False)
 
     def _engine_draft(
@@ -291,6 +293,8 @@ class Model:
         """Tell whether the history takes the step for more than a note (`policy.history` says what that means)."""
         if draft.kind not in {"fired", "reported", "stale"} or draft.leaf is None:
             return True
+        if draft.kind == "stale" and draft.is_done:
+            return False
         states = [self.definition.states[path] for path in self.definition.lineage(draft.leaf)]
         name = draft.type_.name
         return any(t.event == name for s in states for t in s.transitions) or any(t.since == name for s in states for t in s.timers)

@@ -85,15 +85,16 @@ def events_of_interest(world: World, state: StatePath) -> tuple[EventName, ...]:
 def open_work(world: World, situation: Situation) -> tuple[Work, ...]:
     """Give what roles may do with an instance now: the rows of their queues.
 
-    Events that hold everywhere (handled by the root) and those that need no identity are no work of anybody.
+    Events that hold everywhere (handled by the root) and those that need no identity are no work of anybody, nor is what
+    a scoped role does while the field of its scope has no value: nobody holds the role for nothing.
     """
     instance = situation.instance
     due_at = earliest_due_at(situation)
+    scopes = ((event, role, scope_of(role, instance.fields)) for event, role in world.table.work_in(instance.state))
     return tuple(
-        Work(
-            event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope_of(role, instance.fields), due_at=due_at
-        )
-        for event, role in world.table.work_in(instance.state)
+        Work(event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope, due_at=due_at)
+        for event, role, scope in scopes
+        if role.scope is None or scope is not None
     )
 
 

@@ -37,7 +37,7 @@ from workflow.states.making import Making, World
 from workflow.states.payload import validate
 from workflow.states.verdict import Facts, Kind, Permitted, Refused, Step
 from workflow.states.view import View
-from workflow.states.who import Holders, Permission, is_deputy_of
+from workflow.states.who import Holders, Permission, is_deputy_of, one_voice_with
 from workflow.states.who import permit as judge_actor
 
 MAX_FIRINGS = 1_000
@@ -98,7 +98,7 @@ def permit(
     )
     reasons += (*permission.reasons, *faults)
     if instance is not None:
-        reasons += _quorum_faults(world, instance, event, permission)
+        reasons += _quorum_faults(world, instance, event, permission, one_voice_with(event.actor.id, delegations, now))
     if reasons:
         return Refused(reasons=tuple(reasons))
     return Permitted(event=event, payload=payload, roles=permission.roles, on_behalf_of=permission.on_behalf_of)
@@ -263,15 +263,17 @@ def _made_or_refused(made: Making, choice: Choice) -> Step | Refused:
         return Refused(reasons=(Reason(code="deadline_unknown", message=str(error), needed="a calendar that reaches further"),))
 
 
-def _quorum_faults(world: World, instance: Instance, event: Event, permission: Permission) -> list[Reason]:
-    """Refuse a second voice of the same actor where a quorum wants different ones, and a voice of a role that it does not count."""
+def _quorum_faults(world: World, instance: Instance, event: Event, permission: Permission, voices: frozenset[ActorId]) -> list[Reason]:
+    """Refuse a second voice where a quorum wants different people, and a voice of a role that it does not count."""
     found: list[Reason] = []
     for arrow in world.table.arrows(instance.state, event.name):
         quorum, tally = arrow.transition.quorum, instance.tallies.get(event.name)
         if quorum is None:
             continue
-        if quorum.is_distinct and tally is not None and event.actor.id in tally.actors:
-            message = f"This actor's {event.name!r} is counted already; {quorum.need} different people are needed."
+        if quorum.is_distinct and tally is not None and not voices.isdisjoint(tally.actors):
+            message = (
+                f"This voice in {event.name!r} is counted already (a deputy and the principal have one); {quorum.need} people are needed."
+            )
             found.append(Reason(code="counted_already", message=message, needed="another person"))
         if quorum.role is not None and permission.roles and all(grant.role != quorum.role for grant in permission.roles):
             message = f"Only the role {quorum.role!r} has a voice in {event.name!r} here."

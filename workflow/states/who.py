@@ -71,6 +71,13 @@ def is_deputy_of(actor: ActorId, principal: ActorId, delegations: Collection[Del
     return any(d.deputy == actor and d.principal == principal and d.starts_at <= now < d.ends_at for d in delegations)
 
 
+def one_voice_with(actor: ActorId, delegations: Collection[Delegation], now: datetime) -> frozenset[ActorId]:
+    """Name the people who have one voice with an actor: the actor, and whoever is now their deputy or principal."""
+    running = [d for d in delegations if d.starts_at <= now < d.ends_at]
+    deputies = (d.deputy for d in running if d.principal == actor)
+    return frozenset({actor, *deputies, *(d.principal for d in running if d.deputy == actor)})
+
+
 def _direct(
     definition: Definition, event: EventType, actor: Actor, fields: Mapping[FieldName, object], subject: ActorId
 ) -> Permission | None:
