@@ -25,7 +25,8 @@ from workflow_store.tables import Tables
 from workflow_store.unit_of_work import Unit
 
 BUSY_SECONDS = 5.0
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "wal_autocheckpoint=4000")
+"""Checkpoints come every 16 MB of log instead of every 4: nothing is less durable, and a step pays less of them."""
 
 
 class SqliteRunner:

@@ -13,7 +13,7 @@ import z3
 
 from workflow.prove.system import Arc, Cut, System
 from workflow.prove.terms import Formula
-from workflow.prove.words import Words
+from workflow.prove.words import Words, at_step
 from workflow.states.definition import StatePath
 
 NOWHERE = "(start)"
@@ -124,20 +124,20 @@ def follow(system: System, arcs: Sequence[Arc], kept: frozenset[str], *, wishes:
     """
     words, solver = system.words, z3.Solver()
     solver.set("timeout", 5000)
-    solver.add([_at(words.var(name), 0) == _at_all(words.initial[name], 0, words) for name in kept])
+    solver.add([at_step(words.var(name), 0) == words.pinned(words.initial[name], 0) for name in kept])
     for number, arc in enumerate(arcs):
-        solver.add([_at_all(part, number, words) for part in arc.parts])
+        solver.add([words.pinned(part, number) for part in arc.parts])
         whole = next((one for one in system.arcs if one.rule is arc.rule), arc)
         for name in kept:
-            solver.add(_at(words.var(name), number + 1) == _at_all(whole.updates.get(name, words.var(name)), number, words))
+            solver.add(at_step(words.var(name), number + 1) == words.pinned(whole.updates.get(name, words.var(name)), number))
     last = len(arcs) - 1
-    bad = [] if arcs[last].broken is None else [_at_all(arcs[last].broken, last, words)]
+    bad = [] if arcs[last].broken is None else [words.pinned(arcs[last].broken, last)]
     resting = system.rests.get(arcs[last].rule.target)
-    solver.add(z3.Or(*bad, *([] if resting is None else [_at_all(resting, last + 1, words)])))
+    solver.add(z3.Or(*bad, *([] if resting is None else [words.pinned(resting, last + 1)])))
     if solver.check() != z3.sat:
         return None
     wanted: list[Formula] = []
-    for wish in [_at_all(wish, number, words) for wish in wishes for number in range(len(arcs))]:
+    for wish in [words.pinned(wish, number) for wish in wishes for number in range(len(arcs))]:
         if solver.check(*wanted, wish) == z3.sat:
             wanted.append(wish)
     solver.check(*wanted)
@@ -146,19 +146,10 @@ def follow(system: System, arcs: Sequence[Arc], kept: frozenset[str], *, wishes:
 
 def _move(arc: Arc, number: int, model: Formula, words: Words) -> Move:
     constants = {**words.inputs, "p.is_subject": words.var("p.is_subject")}
-    values = {name: found for name, const in constants.items() if (found := model[_at(const, number)]) is not None}
+    values = {name: found for name, const in constants.items() if (found := model[at_step(const, number)]) is not None}
     if arc.rule.at is not None:
-        values["at"] = model.eval(_at_all(arc.rule.at, number, words), model_completion=True)
+        values["at"] = model.eval(words.pinned(arc.rule.at, number), model_completion=True)
     return Move(arc=arc, values=values)
-
-
-def _at(const: Formula, number: int) -> Formula:
-    return z3.Const(f"{const.decl().name()}@{number}", const.sort())
-
-
-def _at_all(formula: Formula, number: int, words: Words) -> Formula:
-    everything = [*(words.var(name) for name in words.sorts), *words.inputs.values()]
-    return z3.substitute(formula, *((const, _at(const, number)) for const in everything))
 
 
 def _initial(words: Words) -> list[tuple[Formula, Formula]]:
@@ -178,7 +169,7 @@ class _Unrolled:
 
     def beginning(self) -> Formula:
         first = [self._place(leaf, 0) if leaf == NOWHERE else z3.Not(self._place(leaf, 0)) for leaf in self.places]
-        start = [_at(self.words.var(name), 0) == self._pinned(self.words.initial[name], 0) for name in self.cut.kept]
+        start = [at_step(self.words.var(name), 0) == self._pinned(self.words.initial[name], 0) for name in self.cut.kept]
         return z3.And(*first, *start)
 
     def step(self, number: int) -> Formula:
@@ -188,7 +179,7 @@ class _Unrolled:
         return self._pinned(self.bad, number)
 
     def arcs(self, model: Formula, last: int) -> tuple[Arc, ...]:
-        indexes = [next(i for i, one in enumerate(self.chosen) if z3.is_true(model[_at(one, number)])) for number in range(last + 1)]
+        indexes = [next(i for i, one in enumerate(self.chosen) if z3.is_true(model[at_step(one, number)])) for number in range(last + 1)]
         return tuple(self.cut.arcs[index] for index in indexes)
 
     def _formula(self) -> Formula:
@@ -216,8 +207,8 @@ class _Unrolled:
         return z3.Or(*by_arc, *resting)
 
     def _pinned(self, formula: Formula, number: int) -> Formula:
-        pairs = [(const, _at(const, number)) for const in (*self.current, *self.free)]
-        pairs += [(self._next(name), _at(self.words.var(name), number + 1)) for name in self.cut.kept]
+        pairs = [(const, at_step(const, number)) for const in (*self.current, *self.free)]
+        pairs += [(self._next(name), at_step(self.words.var(name), number + 1)) for name in self.cut.kept]
         pairs += [(z3.Bool(f"l:{leaf}"), self._place(leaf, number)) for leaf in self.places]
         pairs += [(z3.Bool(f"n:{leaf}"), self._place(leaf, number + 1)) for leaf in self.places]
         return z3.substitute(formula, *pairs)

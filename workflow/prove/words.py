@@ -37,12 +37,14 @@ class Words:
     inputs: dict[str, Formula] = field(default_factory=dict)
     input_sorts: dict[str, Sort] = field(default_factory=dict)
     _vars: dict[str, Formula] = field(default_factory=dict)
+    _pins: dict[int, list[tuple[Formula, Formula]]] = field(default_factory=dict)
 
     def declare(self, name: str, sort: Sort, initial: Formula | None = None) -> None:
         """Add a variable; it begins with the zero of its sort unless `initial` says otherwise."""
         self.sorts[name] = sort
         self.initial[name] = _ZERO[sort] if initial is None else initial
         self._vars[name] = _MAKE[sort](f"v:{name}")
+        self._pins.clear()
 
     def var(self, name: str) -> Formula:
         """Give the constant of a variable."""
@@ -59,6 +61,16 @@ class Words:
         return self.inputs[name]
 
 
-def at_step(sort: Sort, name: str, number: int) -> Formula:
+    def pinned(self, formula: Formula, number: int) -> Formula:
+        """Write a formula for one step of an unrolled run."""
+        if number not in self._pins:
+            self._pins[number] = []
+        pins, everything = self._pins[number], [*self._vars.values(), *self.inputs.values()]
+        if len(pins) != len(everything):
+            pins[:] = [(const, at_step(const, number)) for const in everything]
+        return z3.substitute(formula, *pins)
+
+
+def at_step(const: Formula, number: int) -> Formula:
     """Give the constant of a variable or input at a step of an unrolled run."""
-    return _MAKE[sort](f"{name}@{number}")
+    return z3.Const(f"{const.decl().name()}@{number}", const.sort())
