@@ -435,3 +435,10 @@ def test_a_replaced_value_is_free_again(open_house):
     again = open_house.engine.fire(id_, Event.of("change_email", Actor.of("ana"), email="new@example.org"))
     assert isinstance(again, Accepted), "the same value once more releases nothing"
     assert isinstance(open_house.engine.start("access", Event.of("register", VISITOR, email="new@example.org", network="x")), Merged)
+
+
+def test_ids_are_letters_and_digits(open_house):
+    """An id can stand in an address and on a command line as it is."""
+    ids = [register(open_house, email=f"a{number}@example.org", subject=f"s{number}") for number in range(30)]
+    assert len(set(ids)) == 30
+    assert all(id_.isalnum() and id_.isascii() and len(id_) == 22 for id_ in ids)

@@ -85,9 +85,9 @@ ODD = ["a" * 64 + "@" + "a." * 90, "@" * 254, ("a" * 60 + ".") * 4 + "@", "a@" +
 def test_rule_41_no_expression_backtracks(jane, value):
     """The longest odd addresses and numbers are judged in no time."""
     jane.form["email"] = jane.form["email_confirm"] = value
-    started = time.perf_counter()
+    started = time.process_time()
     refusal(jane.register)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\x00=1"])
@@ -112,10 +112,10 @@ def test_rule_42_no_cell_is_a_formula(cell):
 def test_rule_43_payloads_are_limited(jane, event, payload):
     """Too long, too many, nested or ill-formed: refused before any work is done, and the history does not grow by it."""
     jane.with_password()
-    started = time.perf_counter()
+    started = time.process_time()
     found = jane.refused(event, VISITOR, **payload)
     assert {"invalid_value", "unknown_value", "value_missing"} & set(found)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert len(jane.house.engine.history(jane.id)[-1].canonical) < 100_000
 
 

@@ -46,18 +46,9 @@ def test_the_plugin_adds_one_test_for_each_definition(tmp_path: Path) -> None:
     careless = (GOOD / "library-card.yaml").read_text(encoding="utf-8").replace("reader hears of a card", "reader hears")
     careless = careless.replace("target: card_issued, actions: [{mail: approved}]", "target: card_issued")
     (tmp_path / "careless.yaml").write_text(careless, encoding="utf-8")
-    words = [
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "workflow.testing.plugin",
-        "--workflow-definition",
-        "careless.yaml",
-        "--workflow-definition",
-        LIBRARY,
-    ]
-    words += ["--workflow-examples", "10", "--workflow-steps", "20"]
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    words = ["-c", "pytest.ini", "-q", "-p", "no:cacheprovider", "-p", "workflow.testing.plugin", "--workflow-examples", "10"]
+    words += ["--workflow-definition", "careless.yaml", "--workflow-definition", LIBRARY]
     # Without the entry point: whether this checkout is installed with it says nothing about the plugin.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     program = [sys.executable, "-m", "pytest", *words]

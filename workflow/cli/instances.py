@@ -277,7 +277,7 @@ def delegate(
     grant = Grant.read(role) if role else None
     with opened(database) as engine:
         made = Delegation(
-            id=secrets.token_urlsafe(12),
+            id=secrets.token_hex(12),
             principal=ActorId(principal),
             deputy=ActorId(deputy),
             role=grant.role if grant else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from workflow.engine.erasing import Erased
 from workflow.engine.parts import Parts
 from workflow.engine.sealing import open_fields
 from workflow.engine.shelf import InForce
-from workflow.engine.starting import start_once
+from workflow.engine.starting import new_instance_id, start_once
 from workflow.engine.turn import attempts, engine_event, fetch, fire_once, settled
 from workflow.engine.writing import Draft
 from workflow.errors import NotFoundError, StoreError
@@ -246,7 +245,7 @@ class Engine:
     def starting(self, definition: str, event: Event, *, subject: str | None) -> Turn[Accepted | Merged | Refused]:
         """Give the turn of `start`."""
         who = ActorId(subject) if subject is not None else event.actor.id
-        cache, new_id = CheckCache(), InstanceId(secrets.token_urlsafe(15))
+        cache, new_id = CheckCache(), new_instance_id()
         try:
             return (
                 yield from attempts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from workflow.engine import system
@@ -77,3 +78,11 @@ def _repeated(parts: Parts, uow: UnitOfWork, in_force: InForce, loaded: Loaded, 
     if started.situation is None:
         raise KeyReusedError(event.key or "")
     return Accepted(instance=started.situation.instance, sequence=answer.sequence, is_repeat=True)
+
+
+def new_instance_id() -> InstanceId:
+    """Make an id that nobody can guess: 22 letters and digits from 128 random bits; it never looks like an option of a command."""
+    return InstanceId(secrets.token_urlsafe(16).translate(_LETTERS_FOR_SIGNS))
+
+
+_LETTERS_FOR_SIGNS = str.maketrans("-_", "xX")

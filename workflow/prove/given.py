@@ -36,7 +36,7 @@ def promises(definition: Definition, type_: EventType, words: Words, mode: Mode,
     for name in type_.checks:
         use = definition.checks[name]
         yield from _link(name, use, words, mode, now)
-        yield from _credential(name, use, words)
+        yield from _credential(definition, name, use, words)
         yield from _code(definition, name, use, words, mode, now)
 
 
@@ -81,7 +81,11 @@ def _link(name: str, use: CheckUse, words: Words, mode: Mode, now: Formula) -> I
     )
 
 
-def _credential(name: str, use: CheckUse, words: Words) -> Iterator[tuple[str, Formula]]:
+def _credential(definition: Definition, name: str, use: CheckUse, words: Words) -> Iterator[tuple[str, Formula]]:
+    """What is not enrolled by this definition at all comes from elsewhere, and nothing is known of it."""
+    kinds = {one.use for one in definition.checks.values()}
+    if "password_profile" not in kinds or not kinds & _ENROLS:
+        return
     if use.use == "password":
         said = f"{name} is right only after a password was set in this onboarding"
         yield said, z3.Implies(words.input(f"facts.{name}.ok", bool), words.var("cred.password"))

@@ -120,7 +120,7 @@ class Prover:
         if moves is None:
             return None
         timeline = timeline_of(monitor.model, moves)
-        opaque = system.opaque(answer.kept)
+        opaque = system.opaque_in(part for arc in answer.arcs for part in arc.parts)
         if self.confirm is None:
             return _unconfirmed(rule, timeline, is_exact=mode == EXACT and not opaque)
         replayed = self.confirm(rule, timeline)

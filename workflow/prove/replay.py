@@ -87,6 +87,7 @@ class Replay:
     situations: list[Situation] = field(default_factory=list)
     _began: datetime | None = None
     _said: dict[str, Message] = field(default_factory=dict)
+    _dead: list[str] = field(default_factory=list)
 
     def run(self, timeline: Sequence[Happening]) -> None:
         """Do every step.
@@ -196,6 +197,9 @@ class Replay:
     def _report(self, happening: Happening) -> None:
         """Perform the newest message of the effect that the counterexample reports."""
         dispatch = self.make_dispatch(self.engine, lambda _: self._performed(happening))
+        with self.engine.reads() as reads:
+            for dead in self._dead:
+                reads.retry(dead, now=self.clock.now())
         for message in dispatch.claim(limit=100):
             self._said[message.id] = message
         wanted = [
@@ -205,7 +209,8 @@ class Replay:
             raise StrayedError(f"There is no message whose outcome {happening.event!r} could report.")
         newest = max(wanted, key=lambda m: (m.effect.serial, m.sequence))
         del self._said[newest.id]
-        dispatch.perform(newest)
+        if dispatch.perform(newest) == "dead":
+            self._dead.append(newest.id)
 
     def _performed(self, happening: Happening) -> Performed:
         if any(happening.event == state.failed for state in self._effects()):

@@ -6,7 +6,7 @@ what is safe in a cut is safe; a run of a cut is a run of the model once every v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import z3
@@ -19,6 +19,8 @@ from workflow.states.definition import StatePath
 
 FEW = 6
 """So many variables of the guards that lead to a breach are kept from the beginning."""
+
+_OF_P = ("p.", "decided.", "m.did")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +76,7 @@ class System:
         """Give the variables to begin with: those that the property speaks of, and their own sources."""
         broken = [*self.rests.values(), *(arc.broken for arc in self.arcs if arc.broken is not None)]
         kept = self.closed(frozenset().union(*map(self.mentions.variables, broken)))
-        guards = (part for arc in self.arcs if arc.broken is not None for part in arc.own)
-        wider = self.closed(kept.union(*map(self.mentions.variables, guards)))
+        wider = self._with(kept, (part for arc in self.arcs if arc.broken is not None for part in arc.own))
         return wider if len(wider) <= len(kept) + FEW else kept
 
     def closed(self, kept: frozenset[str]) -> frozenset[str]:
@@ -87,9 +88,16 @@ class System:
                 return kept
             kept = wider
 
-    def refined(self, kept: frozenset[str], arcs: Iterable[Arc]) -> frozenset[str]:
-        """Add the variables that the guards of a run mention."""
-        return self.closed(kept.union(*(self.mentions.variables(part) for arc in arcs for part in arc.parts)))
+    def refined(self, kept: frozenset[str], arcs: Sequence[Arc]) -> frozenset[str]:
+        """Add the variables that the guards of a run mention: those of the last step that mentions any, because less is often enough."""
+        wider = (self._with(kept, arc.parts) for arc in reversed(arcs))
+        return next((one for one in wider if one != kept), kept)
+
+    def _with(self, kept: frozenset[str], parts: Iterable[Formula]) -> frozenset[str]:
+        """Add what guards mention; the person *p* only where the property is about them, because *p* may as well be nobody here."""
+        more = frozenset().union(*map(self.mentions.variables, parts))
+        is_about_p = any(name.startswith(_OF_P) for name in kept)
+        return self.closed(kept | {name for name in more if is_about_p or not name.startswith(_OF_P)})
 
     def given(self, kept: frozenset[str]) -> tuple[str, ...]:
         """Name what checks promise about the variables that a proof has looked at."""
@@ -97,10 +105,12 @@ class System:
         return tuple(sorted({words for (words, _), formula in said.items() if self.mentions.variables(formula) & kept}))
 
     def opaque(self, kept: frozenset[str]) -> tuple[str, ...]:
-        """Name the expressions that were left open in the guards a proof has looked at."""
-        names = frozenset().union(*map(self.mentions.of, self.rests.values())) | frozenset().union(
-            *(self.mentions.of(part) for arc in self.cut(kept).arcs for part in _flat(arc.guard))
-        )
+        """Name the expressions that a proof has left open in what it has looked at."""
+        return self.opaque_in([arc.guard for arc in self.cut(kept).arcs])
+
+    def opaque_in(self, formulas: Iterable[Formula]) -> tuple[str, ...]:
+        """Name the expressions that formulas, or the states of the property, leave open."""
+        names = frozenset().union(*map(self.mentions.of, (*formulas, *self.rests.values())))
         return tuple(sorted(name.removeprefix("i:opaque:") for name in names if name.startswith("i:opaque:")))
 
     def cut(self, kept: frozenset[str]) -> Cut:

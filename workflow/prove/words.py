@@ -60,7 +60,6 @@ class Words:
             self.inputs[name], self.input_sorts[name] = _MAKE[sort](f"i:{name}"), sort
         return self.inputs[name]
 
-
     def pinned(self, formula: Formula, number: int) -> Formula:
         """Write a formula for one step of an unrolled run."""
         if number not in self._pins:

@@ -56,6 +56,7 @@ class Acts:
         self.values = Values(world=rig.world, overrides=overrides)
         self.goal: Arrow | None = None
         self.is_purposeful = True
+        self._done: list[Arrow] = []
         self._keys = 0
         calendar = rig.world.calendar
         self._latest = datetime(calendar.horizon.year, 1, 1, tzinfo=UTC) - LAST_DAYS if calendar else START + timedelta(days=3_000)
@@ -126,13 +127,27 @@ class Acts:
         """Draw two goals and take the farther one; one that ends the onboarding without success is taken only now and then."""
         goals = self.planner.goals
         one, other = (goals[draw(st.integers(0, len(goals) - 1))] for _ in range(2))
-        rank = [(not self._is_end(goal) or draw(st.integers(0, 3)) == 0, self.planner.distance(leaf, goal)) for goal in (one, other)]
+        rank = [
+            (
+                goal not in self._done,
+                not self._is_end(goal) or draw(st.integers(0, 7)) == 0,
+                bool(goal.transition.source),
+                self.planner.distance(leaf, goal),
+            )
+            for goal in (one, other)
+        ]
         chosen: Arrow = other if rank[1] > rank[0] else one
         return chosen
 
+    def _reach(self, goal: Arrow) -> None:
+        self._done.append(goal)
+        self.goal = None
+
     def _is_end(self, goal: Arrow) -> bool:
+        """Tell whether a goal ends the onboarding without success, or is only somebody else's registration."""
         target = goal.transition.target
-        return target is not None and self.definition.states[target].outcome in {"failure", "neutral"}
+        is_other = any(f.unique_on_conflict == goal.transition.event for f in self.rig.world.table.unique_fields)
+        return is_other or (target is not None and self.definition.states[target].outcome in {"failure", "neutral"})
 
     def _toward(self, draw: Draw[Any], situation: Situation, arrow: Arrow, crash: int | None, *, depth: int) -> AnyAct | None:
         type_ = self.definition.events[arrow.transition.event]
@@ -164,7 +179,7 @@ class Acts:
         if aside == "person" or not right:
             return self._fired(draw, type_, draw(st.sampled_from(people)), values, wish.facts, crash)
         if arrow is self.goal and aside is None:
-            self.goal = None
+            self._reach(arrow)
         facts = self._facts(draw, type_) if aside == "facts" else wish.facts
         return self._fired(draw, type_, draw(st.sampled_from(right)), values, facts, crash)
 
@@ -176,7 +191,7 @@ class Acts:
 
     def _await(self, draw: Draw[Any], situation: Situation, arrow: Arrow, crash: int | None) -> AnyAct | None:
         if arrow is self.goal:
-            self.goal = None
+            self._reach(arrow)
         return self._await_event(draw, situation, arrow.transition.event, crash)
 
     def _await_event(self, draw: Draw[Any], situation: Situation, name: EventName, crash: int | None) -> AnyAct | None:

@@ -13,7 +13,8 @@ from workflow.testing import oracles_answers as answers
 from workflow.testing import oracles_history as history
 from workflow.testing import oracles_time as deadlines
 from workflow.testing import oracles_who as people
-from workflow.testing.run import Observed, Rig
+from workflow.testing.observed import Observed
+from workflow.testing.run import Rig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

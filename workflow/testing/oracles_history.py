@@ -10,7 +10,8 @@ from workflow.errors import ChainBrokenError
 from workflow.states.instance import Instance
 from workflow.states.verdict import Accepted, Kind, Refused
 from workflow.testing.acts import Perform
-from workflow.testing.run import Observed, Rig
+from workflow.testing.observed import Observed
+from workflow.testing.run import Rig
 
 STEPS = frozenset({Kind.STARTED, Kind.ACCEPTED, Kind.FIRED, Kind.REPORTED, Kind.CALENDAR_CHANGED})
 NOTICES = frozenset({"mail", "sms", "push", "alert"})

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from workflow.states.calendar import Calendar
 from workflow.states.definition import Definition, TimerType
 from workflow.states.verdict import Kind
-from workflow.testing.run import Observed, Rig, apply_timers, instant_of
+from workflow.testing.observed import Observed, apply_timers, instant_of
+from workflow.testing.run import Rig
 
 STEPS = frozenset({Kind.STARTED, Kind.ACCEPTED, Kind.FIRED, Kind.REPORTED, Kind.CALENDAR_CHANGED})
 NOTICES = frozenset({"mail", "sms", "push", "alert"})

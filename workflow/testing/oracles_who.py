@@ -9,8 +9,9 @@ from workflow.states.definition import ROOT, Definition, EventType
 from workflow.states.instance import Actor, Delegation, Event
 from workflow.states.verdict import Accepted, Allowed, Kind, Refused
 from workflow.testing.acts import Fire, Repeat
+from workflow.testing.observed import Observed
 from workflow.testing.rig import EVERYBODY
-from workflow.testing.run import Observed, Rig
+from workflow.testing.run import Rig
 
 STEPS = frozenset({Kind.STARTED, Kind.ACCEPTED, Kind.FIRED, Kind.REPORTED, Kind.CALENDAR_CHANGED})
 NOTICES = frozenset({"mail", "sms", "push", "alert"})

@@ -23,7 +23,7 @@ from workflow.testing.plausible import BAD, Facts, coherent, issuers_of
 from workflow.testing.run import Rig
 
 FEW_TRIES = 20
-MAX_TRIES = 200
+MAX_TRIES = 128
 """So many combinations of facts and payload values are tried to make guards true."""
 Key = tuple[StatePath, int]
 
@@ -99,7 +99,11 @@ class Planner:
         if stored is None:
             return None
         instance = stored.instance
+        tried: list[tuple[Facts, dict[str, Leaf]]] = []
         for facts, values in islice(self._combinations(rig, instance.state, event), MAX_TRIES):
+            if (facts, values) in tried:
+                continue  # what checks cannot find now makes many combinations the same
+            tried.append((facts, values))
             view = View(
                 definition=self.world.definition,
                 instance=instance,

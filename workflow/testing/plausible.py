@@ -12,7 +12,8 @@ from workflow.states.definition import CheckUse, EventName
 from workflow.states.durations import read_duration
 from workflow.states.instance import Situation
 from workflow.testing.acts import Leaf
-from workflow.testing.run import ENROLS, Rig, factors_of
+from workflow.testing.observed import factors_of
+from workflow.testing.run import ENROLS, Rig
 
 Facts = dict[str, dict[str, Leaf]]
 

@@ -18,8 +18,9 @@ from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
 from workflow.states.known import Known
 from workflow.states.view import View
 from workflow.testing.acts import AnyAct, Tick
+from workflow.testing.observed import Observed
 from workflow.testing.oracles import ORACLES, Oracle
-from workflow.testing.run import Observed, Rig
+from workflow.testing.run import Rig
 
 __all__ = ["Judge", "Oracle", "PolicyViolationError", "marks_broken"]
 

@@ -6,8 +6,8 @@ oracle and every property looks at what happened, and the first that objects end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,57 +15,23 @@ import orjson
 
 from workflow.audit.entry import EntryRow
 from workflow.engine import Dispatch, Engine
-from workflow.errors import ActionError, ConflictError, DeadlineError, RefusedError
+from workflow.errors import ActionError, DeadlineError, RefusedError
 from workflow.ports import Briefing, InstanceQuery, Message, MessageQuery, Performed, WorkQuery
-from workflow.states.definition import CheckUse, Definition, EventName
-from workflow.states.effects import Effect, Work
+from workflow.states.definition import Definition, EventName
 from workflow.states.instance import Actor, ActorId, Delegation, Event, InstanceId, Situation
 from workflow.states.payload import normal_for_uniqueness
 from workflow.states.step import settle
-from workflow.states.verdict import Accepted, Kind, Merged, Refused, Verdict
+from workflow.states.verdict import Kind, Refused
 from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
 from workflow.testing.clock import START, VirtualClock
 from workflow.testing.coverage import Coverage
+from workflow.testing.observed import Observed, again, answered, apply_timers, factors_of, facts_of
 from workflow.testing.rig import ADMIN, CrashError, House, People, actor_of
 from workflow.testing.shadow import Note, Shadow, noted
 
 ENROLS = {"password_profile": "password", "totp_confirm": "totp", "phone_confirm": "phone", "app_confirm": "app_device"}
 """Kind of check -> what the subject has once its event was accepted."""
 MAX_HELD = 12
-RETRIES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """What one act did.
-
-    Attributes:
-        before, after: the instance with its timers as stored; None when there is none.
-        settled: what `before` becomes by the deadlines that were reached, worked out by the pure core.
-        now: the instant of the act for this instance: the clock's, never before its newest entry.
-        event, actor: who fired what, None when the act was no event.
-        answer: what the engine said; None for acts without an answer, and after a crash.
-        entries: what was added to the history; `said` is what they say.
-        messages: what was added to the outbox.
-    """
-
-    act: AnyAct
-    before: Situation | None
-    settled: Situation | None
-    after: Situation | None
-    now: datetime
-    event: Event | None = None
-    answer: object = None
-    entries: tuple[EntryRow, ...] = ()
-    said: tuple[Mapping[str, object], ...] = ()
-    messages: tuple[Message, ...] = ()
-    delegations: tuple[Delegation, ...] = ()
-    verdict: Verdict | None = None
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    work: tuple[Work, ...] | None = None
-    is_crashed: bool = False
-    first: Observed | None = None
-    """For a repetition: what the first delivery did."""
 
 
 class Rig:
@@ -100,8 +66,9 @@ class Rig:
         """What oracles remember from one act to the next."""
         self._performance: tuple[str, datetime] = ("done", start_at)
         self._performing: Message | None = None
+        self._present: Situation | None = None
         self._performed_at = start_at
-        self._dispatch = Dispatch(self.engine, performer=self._perform_one, next_attempt=_again, link_url=lambda *parts: "/".join(parts))
+        self._dispatch = Dispatch(self.engine, performer=self._perform_one, next_attempt=again, link_url=lambda *parts: "/".join(parts))
 
     @property
     def definition(self) -> Definition:
@@ -132,9 +99,11 @@ class Rig:
 
     def present(self) -> Situation | None:
         """Give the instance as it is now: as stored, with the deadlines that were reached since."""
-        stored = self.stored()
-        steps = settle(self.world, stored, now=self.now(stored)) if stored else ()
-        return steps[-1].after if steps else stored
+        if self._present is None:
+            stored = self.stored()
+            steps = settle(self.world, stored, now=self.now(stored)) if stored else ()
+            self._present = steps[-1].after if steps else stored
+        return self._present
 
     def now(self, before: Situation | None) -> datetime:
         """Give the instant that counts for an instance."""
@@ -154,6 +123,7 @@ class Rig:
     def do(self, act: AnyAct) -> Observed:
         """Do an act and say what it did."""
         self.acts.append(act)
+        self._present = None
         before = self.stored()
         now = self.now(before)
         steps = settle(self.world, before, now=now) if before else ()
@@ -172,7 +142,7 @@ class Rig:
             seen = replace(seen, answer=error)
         finally:
             self.opened.store.arm(None)
-        seen = self._look(seen)
+        seen, self._present = self._look(seen), None
         if isinstance(act, Start) and seen.before is None and seen.after is not None:
             self.started = act
         self._follow(seen)
@@ -225,7 +195,7 @@ class Rig:
         self.opened.checks.script = act.facts
         # The second time it is somebody else who offers values that are taken.
         subject = self.subject if self.instance_id is None else ActorId(f"second{self.tag}")
-        answer = _answered(lambda: self.engine.start(self.definition.name, event, subject=subject))
+        answer = answered(lambda: self.engine.start(self.definition.name, event, subject=subject))
         return replace(seen, event=event, answer=answer)
 
     def _fire(self, act: Fire, seen: Observed) -> Observed:
@@ -235,7 +205,7 @@ class Rig:
         id_ = self.instance_id
         self.opened.checks.script = act.facts
         verdict = self.engine.may(id_, event.actor, event.name).get(event.name) if act.crash is None else None
-        answer = _answered(lambda: self.engine.fire(id_, event))
+        answer = answered(lambda: self.engine.fire(id_, event))
         return replace(seen, event=event, answer=answer, verdict=verdict)
 
     def _repeat(self, act: Repeat, seen: Observed) -> Observed:
@@ -244,7 +214,7 @@ class Rig:
         id_, (event, first) = self.instance_id, self.keyed
         if act.is_changed:
             event = replace(event, payload={**event.payload, "changed": "yes"})
-        return replace(seen, event=event, answer=_answered(lambda: self.engine.fire(id_, event)), first=first)
+        return replace(seen, event=event, answer=answered(lambda: self.engine.fire(id_, event)), first=first)
 
     def _ask(self, act: Ask, seen: Observed) -> Observed:
         if self.instance_id is None:
@@ -360,7 +330,7 @@ class Rig:
         """Remember what was issued and enrolled, so that no check finds what cannot be there."""
         if said["kind"] not in {Kind.ACCEPTED, Kind.STARTED} or said["actor"] == "engine":
             return
-        facts, type_ = _facts(said), self.definition.events[EventName(str(said["event"]))]
+        facts, type_ = facts_of(said), self.definition.events[EventName(str(said["event"]))]
         for check in type_.checks:
             use = self.definition.checks[check]
             self.issued_at[use.use] = datetime.fromisoformat(str(said["occurred_at"]))
@@ -373,14 +343,14 @@ class Rig:
         own = [s for s in seen.said if s["kind"] in {Kind.ACCEPTED, Kind.REFUSED, Kind.STARTED} and s["actor"] != "engine"]
         act, event = seen.act, seen.event
         if isinstance(act, Start) and seen.before is None and seen.after is not None and event is not None and own:
-            self.shadow.start(event, _facts(own[0]), subject=self.subject, instance_id=seen.after.instance.id, now=seen.now)
+            self.shadow.start(event, facts_of(own[0]), subject=self.subject, instance_id=seen.after.instance.id, now=seen.now)
         elif isinstance(act, Start) and seen.before is not None:
             for told in (s for s in seen.said if s["kind"] == Kind.ACCEPTED and s["actor"] == "engine"):
                 self.shadow.tell(self.definition.events[told["event"]].name, now=seen.now)  # type: ignore[index]  # names of events are text
         elif isinstance(act, Start) and isinstance(seen.answer, Refused):
             self.coverage.refuse(self.definition.start.event, [r.code for r in seen.answer.reasons])
         elif isinstance(act, Fire | Repeat) and event is not None and own:
-            self.shadow.fire(event, _facts(own[-1]), delegations=seen.delegations, now=seen.now, is_unscoped=self._is_elsewhere(act))
+            self.shadow.fire(event, facts_of(own[-1]), delegations=seen.delegations, now=seen.now, is_unscoped=self._is_elsewhere(act))
         elif isinstance(act, Perform):
             self._shadow_report(seen)
 
@@ -393,45 +363,3 @@ class Rig:
             return
         effect, name, occurred_at = self._performing.effect, str(told[0]["event"]), datetime.fromisoformat(str(told[0]["occurred_at"]))
         self.shadow.report(effect, name, performed_at=self._performed_at if name == effect.done else occurred_at, now=seen.now)
-
-
-def _answered(call: Callable[[], Accepted | Refused | Merged]) -> object:
-    """Give the answer; a refusal and a conflict are answers too."""
-    try:
-        return call()
-    except RefusedError as error:
-        return Refused(reasons=error.reasons, instance_id=InstanceId(error.instance_id or ""), sequence=error.sequence)
-    except ConflictError as error:
-        return error
-
-
-def _again(effect: Effect, attempts: int, chance: float, now: datetime) -> datetime | None:
-    """Try again after half a minute, three times, without the jitter of production, so that a run can be done again."""
-    del effect, chance
-    return now + timedelta(seconds=30) if attempts < RETRIES else None
-
-
-def _facts(said: Mapping[str, object]) -> Mapping[str, bool | int | str]:
-    found = said.get("facts")
-    return found if isinstance(found, Mapping) else {}
-
-
-def factors_of(use: CheckUse) -> tuple[str, ...]:
-    """Name the factors that a check speaks of."""
-    found = use.params.get("factors", ())
-    return found if isinstance(found, tuple) else (str(found),)
-
-
-def apply_timers(running: dict[str, datetime | None], said: Mapping[str, Any]) -> None:
-    """Let an entry disarm, move and arm timers."""
-    for key in said.get("disarmed", ()):
-        running.pop(key, None)
-    for one in said.get("moved", ()):
-        running[one["timer"]] = instant_of(one["after"])
-    for one in said.get("armed", ()):
-        running[one["timer"]] = instant_of(one["due_at"])
-
-
-def instant_of(text: str | None) -> datetime | None:
-    """Read an instant of an entry."""
-    return None if text is None else datetime.fromisoformat(text)
