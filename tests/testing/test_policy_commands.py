@@ -43,8 +43,8 @@ def test_a_definition_that_is_not_there_is_told() -> None:
 
 def test_the_plugin_adds_one_test_for_each_definition(tmp_path: Path) -> None:
     """A failing policy is told without a traceback, by its name and with its history."""
-    careless = (GOOD / "library-card.yaml").read_text(encoding="utf-8").replace("reader hears of a card", "reader hears")
-    careless = careless.replace("target: card_issued, actions: [{mail: approved}]", "target: card_issued")
+    careless = (GOOD / "library-card.yaml").read_text(encoding="utf-8")
+    careless = careless.replace("{by: [librarian], decision: issue}", "{by: [librarian, reader]}")
     (tmp_path / "careless.yaml").write_text(careless, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     words = ["-c", "pytest.ini", "-q", "-p", "no:cacheprovider", "-p", "workflow.testing.plugin", "--workflow-examples", "10"]
@@ -55,8 +55,8 @@ def test_the_plugin_adds_one_test_for_each_definition(tmp_path: Path) -> None:
     ended = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert 1 == ended.returncode, ended.stdout + ended.stderr
     assert "1 failed, 1 passed" in ended.stdout
-    assert "the reader hears\n" in ended.stdout
-    assert "issue_card by " in ended.stdout
+    assert "nobody issues their own card\n" in ended.stdout
+    assert "issue_card by subject -> card_issued" in ended.stdout
     assert "Traceback" not in ended.stdout
 
 

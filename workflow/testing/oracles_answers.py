@@ -86,7 +86,7 @@ def once(rig: Rig, seen: Observed) -> Iterator[str]:
     if isinstance(seen.act, Repeat) and seen.event is not None and not seen.act.is_changed and seen.first is None:
         again = [s for s in seen.said if s["kind"] == Kind.ACCEPTED and s["actor"] == seen.event.actor.id and s["event"] == seen.event.name]
         key, done = (seen.event.key, rig.marks.setdefault("done", set()))
-        if again and key in done:
+        if again and key in done and seen.now - rig.marks["at"] < timedelta(hours=24):  # so long is an answer kept
             yield f"{seen.event.name} happened before the crash, and once more when it was repeated."
     if isinstance(seen.act, Fire) and seen.act.key is not None:
         if any(s["kind"] == Kind.ACCEPTED and s["event"] == seen.act.event and s["actor"] != "engine" for s in seen.said):
