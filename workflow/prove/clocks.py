@@ -93,9 +93,8 @@ class Clocks:
         self._declare_queued(key)
         return {f"queued.{key}": at}
 
-    def passed(self, fired_at: Formula | None) -> dict[str, Formula]:
+    def passed(self) -> dict[str, Formula]:
         """Say what time it is after the step."""
-        del fired_at
         return {"now": self.words.input("t", float)} if self.mode.has_instants else {}
 
     def moved(

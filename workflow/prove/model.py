@@ -272,7 +272,7 @@ class Model:
         updates |= self._marks(draft, move) | self._pending(draft, move)
         if draft.kind in {"start", "event"}:
             updates |= self._decided(draft) | given.after(self.definition, draft.type_, self.clocks.now, self.mode)
-        updates |= self.clocks.passed(draft.at if draft.kind == "fired" else None)
+        updates |= self.clocks.passed()
         return Rule(
             kind=draft.kind,
             event=draft.type_.name,

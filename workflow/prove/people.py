@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import z3
 
-from workflow.prove.terms import FALSE, TRUE, Formula
+from workflow.prove.terms import TRUE, Formula
 from workflow.prove.words import Words
 from workflow.states.definition import Definition, EventType, Role, RoleName
 
@@ -65,8 +65,3 @@ def _stages(definition: Definition, type_: EventType, words: Words) -> list[Form
     stages = {one.decision for one in definition.events.values() if one.decision is not None}
     barred = [words.var(f"decided.{stage}") for stage in sorted(stages) if stage != type_.decision and stage not in type_.may_also_decide]
     return [z3.Implies(took_part, z3.Not(z3.Or(barred)))] if barred else [TRUE]
-
-
-def is_nobodys_deputy(words: Words) -> Formula:
-    """Say that nobody acts for another; counterexamples without deputies are easier to read."""
-    return z3.Not(z3.Or(words.input("for.anybody", bool), words.input("actor.is_deputy", bool))) if words.inputs else FALSE

@@ -82,7 +82,7 @@ class Coverage:
         return tuple(rows)
 
     def switched_off(self) -> tuple[str, ...]:
-        """Name the transitions that no run can take, because a guard reads what nothing ever sets."""
+        """Name the transitions that are not counted: a guard reads what nothing ever sets, or they stand there to refuse."""
         return tuple(name_of(arrow) for arrow in every_arrow(self.world) if is_switched_off(self.world.definition, arrow))
 
     def reached(self) -> float:
@@ -127,10 +127,21 @@ def wanted_of(world: World) -> Mapping[str, Sequence[str]]:
 
 
 def is_switched_off(definition: Definition, arrow: Arrow) -> bool:
-    """Tell whether a guard reads only fields that nothing ever sets, and is false without them."""
+    """Tell whether no run needs to take a transition: a guard reads only what nothing ever sets, or it is there to refuse."""
     written = {a.field for state in definition.states.values() for t in state.transitions for a in t.assignments if not a.is_cleared}
     written |= {a.field for a in definition.start.assignments} | {f.name for f in definition.fields.values() if f.default is not None}
+    if _only_refuses(definition, arrow):
+        return True
     return any(_reads_only_unset(rule, written) and not _holds_unset(definition, arrow, rule) for rule in arrow.rules)
+
+
+def _only_refuses(definition: Definition, arrow: Arrow) -> bool:
+    """Tell whether a transition would change nothing if it were taken: it stands there for the reason of its guard."""
+    transition = arrow.transition
+    is_tallied = any(transition.event in state.tally for state in definition.states.values())
+    does_something = transition.target is not None or transition.actions or transition.assignments or transition.quorum or is_tallied
+    has_checks = bool(definition.events[transition.event].checks)
+    return bool(arrow.rules) and not does_something and not has_checks
 
 
 def _reads_only_unset(rule: CompiledRule, written: Collection[str]) -> bool:

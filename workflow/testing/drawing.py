@@ -25,6 +25,8 @@ from workflow.testing.strategies import DEPUTIES, Draw, Person, Values, people_o
 MARGINS = (0, 1, -1, 3_600)
 """Seconds beside a deadline at which a wait ends: at it, just after, just before, an hour later."""
 PAUSES = (1, 61, 300, 3_600, 86_400, 3 * 86_400, -60, -3_600, -2 * 86_400)
+MAX_DEPTH = 5
+"""So many transitions may be needed, one for the next, before the one that is wanted."""
 TRIES = 3
 """So many goals are tried before a step is left to chance."""
 LAST_DAYS = timedelta(days=500)
@@ -117,7 +119,7 @@ class Acts:
             if self.goal is None or not self.planner.on_the_way(leaf, self.goal):
                 self.goal = self._far_goal(draw, leaf)
             ways = self.planner.on_the_way(leaf, self.goal)
-            act = self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=3) if ways else None
+            act = self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=MAX_DEPTH) if ways else None
             if act is not None:
                 return act
             self.goal = None
@@ -202,9 +204,9 @@ class Acts:
             effect = message.effect
             if name in {effect.done, effect.failed} and effect.serial == newest.get(effect.link or str(effect.done), 0):
                 return Perform(index=index, outcome="done" if name == effect.done else "failed", crash=crash)
-        due = [t for t in situation.timers if t.event == name and t.due_at is not None]
+        due = sorted({t.due_at for t in situation.timers if t.event == name and t.due_at is not None})
         if due:
-            return self._until(min(t.due_at for t in due if t.due_at is not None) + timedelta(seconds=draw(st.sampled_from(MARGINS))))
+            return self._until(due[draw(st.integers(0, len(due) - 1))] + timedelta(seconds=draw(st.sampled_from(MARGINS))))
         for path in self.definition.lineage(situation.instance.state):
             for timer in self.definition.states[path].timers:
                 if timer.event == name and timer.since is not None:

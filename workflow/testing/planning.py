@@ -7,7 +7,7 @@ say. Without plans, chance alone would rarely get past the tenth state of an onb
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 
@@ -25,7 +25,7 @@ from workflow.testing.run import Rig
 FEW_TRIES = 20
 MAX_TRIES = 128
 """So many combinations of facts and payload values are tried to make guards true."""
-Key = tuple[StatePath, int]
+Key = tuple[StatePath, int, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,33 +64,33 @@ class Planner:
         """Give the transitions that bring a leaf nearer to where the goal can be taken; the goal itself when it can be here."""
         if goal in self._here[leaf]:
             return (goal,)
-        far = self._distances(goal)
-        mine = far.get(leaf)
-        if mine is None:
-            return ()
-        return tuple(a for a in self._here[leaf] if a.transition.target is not None and far.get(a.transition.target, mine) < mine)
+        for is_plain in (True, False):
+            far = self._distances(goal, is_plain=is_plain)
+            mine = far.get(leaf)
+            if mine is not None:
+                arrows = (a for a in self._here[leaf] if not is_plain or self._is_plain(a))
+                return tuple(a for a in arrows if a.transition.target is not None and far.get(a.transition.target, mine) < mine)
+        return ()
 
     def distance(self, leaf: StatePath, goal: Arrow) -> int:
-        """Say how many moves lie between a leaf and where a goal can be taken; -1 when there is no way."""
-        return self._distances(goal).get(leaf, -1)
+        """Say how many moves lie between a leaf and where a goal can be taken; -1 when there is no plain way."""
+        return self._distances(goal, is_plain=True).get(leaf, -1)
 
-    def _distances(self, goal: Arrow) -> dict[StatePath, int]:
-        key = (goal.transition.source, goal.transition.index)
+    def _is_plain(self, arrow: Arrow) -> bool:
+        """Tell whether a transition leads on: not one that holds everywhere, and not into an end without success."""
+        target = arrow.transition.target
+        ends = target is not None and self.world.definition.states[target].outcome in {"failure", "neutral"}
+        return bool(arrow.transition.source) and not ends
+
+    def _distances(self, goal: Arrow, *, is_plain: bool) -> dict[StatePath, int]:
+        key = (goal.transition.source, goal.transition.index, is_plain)
         if key not in self._far:
             back: dict[StatePath, set[StatePath]] = {}
             for leaf, arrows in self._here.items():
                 for arrow in arrows:
-                    if arrow.transition.target is not None:
+                    if arrow.transition.target is not None and (not is_plain or self._is_plain(arrow)):
                         back.setdefault(arrow.transition.target, set()).add(leaf)
-            far = {leaf: 0 for leaf, arrows in self._here.items() if goal in arrows}
-            queue = deque(far)
-            while queue:
-                leaf = queue.popleft()
-                for before in sorted(back.get(leaf, ())):
-                    if before not in far:
-                        far[before] = far[leaf] + 1
-                        queue.append(before)
-            self._far[key] = far
+            self._far[key] = _spread({leaf for leaf, arrows in self._here.items() if goal in arrows}, back)
         return self._far[key]
 
     def wish(self, rig: Rig, arrow: Arrow, payload: Mapping[str, object]) -> Wish | None:
@@ -217,6 +217,19 @@ class Planner:
                 else:
                     facts[rest.partition(".")[0]][rest.partition(".")[2]] = chosen
             yield facts if is_free else coherent(rig, facts), values
+
+
+def _spread(starts: Collection[StatePath], back: Mapping[StatePath, Collection[StatePath]]) -> dict[StatePath, int]:
+    """Say how far each state is from the nearest of `starts`, going backwards."""
+    far = dict.fromkeys(sorted(starts), 0)
+    queue = deque(far)
+    while queue:
+        leaf = queue.popleft()
+        for before in sorted(back.get(leaf, ())):
+            if before not in far:
+                far[before] = far[leaf] + 1
+                queue.append(before)
+    return far
 
 
 def flat(facts: Facts) -> dict[str, Leaf]:

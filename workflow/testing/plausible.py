@@ -55,8 +55,10 @@ def issuers_of(rig: Rig, use: CheckUse) -> set[str]:
     """Name the kinds of checks that must have come first for this one to be passed, as far as they have not."""
     wanted = {ISSUED_BY[use.use]} if use.use in ISSUED_BY else set()
     needed = {NEEDS[use.use]} if use.use in NEEDS else set()
-    if use.use in {"second_factor", "remove_factor"} and not rig.enrolled & SECOND:
+    if use.use == "second_factor" and not rig.enrolled & SECOND:
         needed = set(SECOND)
+    if use.use == "remove_factor" and not rig.enrolled & set(factors_of(use)):
+        needed = set(factors_of(use))
     return wanted | {kind for kind, factor in ENROLS.items() if factor in needed - rig.enrolled}
 
 

@@ -124,4 +124,4 @@ def coverage_lines(coverage: Coverage) -> Iterator[str]:
         if len(row.missing) > SHOWN:
             yield f"    and {len(row.missing) - SHOWN} more"
     for name in coverage.switched_off():
-        yield f"switched off: {name}"
+        yield f"not counted: {name}"
