@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -172,7 +173,7 @@ def test_hostile_input_gives_one_finding_within_a_second(name: str):
 
     assert node is None
     assert [code] == [finding.code for finding in findings]
-    assert elapsed < 1
+    assert elapsed < (1 if sys.gettrace() is None else 4), "measuring coverage costs a multiple"
     assert len(findings[0].message) < 300
     assert len(findings[0].source) <= 200
     assert findings[0].source.isprintable()

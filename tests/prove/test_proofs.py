@@ -160,7 +160,7 @@ def test_a_way_around_the_second_factor_is_found(tmp_path):
     before, mark, after = text.partition("      - event: resume\n")
     path = tmp_path / "cpms-access.yaml"
     path.write_text(before + mark + after.replace("target: password_set", "target: approved", 1), encoding="utf-8")
-    prover = Prover(load(path, known=_known()), _known(), confirm=confirming(path))
+    prover = Prover(load(path, known=_known()), _known(), confirm=confirming(path), seconds=120)  # also on a busy machine
     verdict = _verdict(prover, "no access without a second factor")
     assert verdict.outcome is Outcome.REFUTED, verdict.reason
     assert verdict.timeline[-1].event == "resume"
@@ -168,7 +168,7 @@ def test_a_way_around_the_second_factor_is_found(tmp_path):
 
 @pytest.fixture(scope="module")
 def reference():
-    return Prover(load(find_definition("cpms-access"), known=_known()), _known())
+    return Prover(load(find_definition("cpms-access"), known=_known()), _known(), seconds=120)
 
 
 def _known():

@@ -29,7 +29,7 @@ def _group() -> None:
 def run(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A definition, or the name of a shipped one.")],
     examples: Annotated[int, typer.Option("--examples", min=1, max=100_000, metavar="N", help="Onboardings.")] = 200,
-    steps: Annotated[int, typer.Option("--steps", min=1, max=1_000, metavar="N", help="Acts in each onboarding, at most.")] = 50,
+    steps: Annotated[int, typer.Option("--steps", min=1, max=1_000, metavar="N", help="Acts in each onboarding, at most.")] = 100,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same runs.")] = 0,
     postgres: Annotated[
         str | None, typer.Option("--postgres", metavar="URL", help="Run on this PostgreSQL database, made for tests, instead of SQLite.")

@@ -204,6 +204,8 @@ class Acts:
             effect = message.effect
             if name in {effect.done, effect.failed} and effect.serial == newest.get(effect.link or str(effect.done), 0):
                 return Perform(index=index, outcome="done" if name == effect.done else "failed", crash=crash)
+        if not held and any("dead" in came for came in self.rig.performed.values()):
+            return Perform(crash=crash)  # somebody sends it again
         due = sorted({t.due_at for t in situation.timers if t.event == name and t.due_at is not None})
         if due:
             return self._until(due[draw(st.integers(0, len(due) - 1))] + timedelta(seconds=draw(st.sampled_from(MARGINS))))

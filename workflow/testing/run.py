@@ -231,11 +231,11 @@ class Rig:
             running = [d for d in self.delegations if d.starts_at <= now < d.ends_at]
             if running:
                 self.engine.end_delegation(running[0].id, actor=ADMIN)
-                self.delegations = [replace(d, ends_at=now) if d is running[0] else d for d in self.delegations]
+                self.delegations.remove(running[0])
             return seen
         principal, deputy = (ActorId(one + self.tag if one == SUBJECT else one) for one in (act.principal, act.deputy))
         made = Delegation(
-            id=f"d{len(self.delegations)}{self.tag}",
+            id=f"d{len(self.acts)}{self.tag}",
             principal=principal,
             deputy=deputy,
             role=self.definition.roles[act.role].name if act.role else None,  # type: ignore[index]  # names of roles are text
@@ -260,7 +260,7 @@ class Rig:
         return self.held
 
     def _perform(self, act: Perform, seen: Observed) -> Observed:
-        held = self.claim()
+        held = self.claim() or self._retried()
         if not held:
             return seen
         message = held[act.index % len(held)]
@@ -272,6 +272,15 @@ class Rig:
         if came != "lost":
             self.held = [m for m in self.held if m is not message]
         return replace(seen, answer=(message, came))
+
+    def _retried(self) -> list[Message]:
+        """Let an operator send again what was given up last, when there is nothing else to do."""
+        with self.opened.store.inner.reads() as reads:
+            dead = reads.messages(MessageQuery(state="dead", instance_id=self.instance_id, limit=100)).rows
+            if not dead or not reads.retry(dead[-1].id, now=self.clock.now()):
+                return []
+        self.performed.pop(dead[-1].id, None)
+        return self.claim()
 
     def _perform_one(self, briefing: Briefing) -> Performed:
         outcome, at = self._performance
