@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fmt lint bench docs build clean
+.PHONY: demo test coverage fmt lint bench docs build clean
 .DEFAULT_GOAL := demo
 
 # pip installs the exact versions of constraints.txt; a stamp per extra set keeps later runs fast.
@@ -21,6 +21,9 @@ demo: $(VENV)/.base  ## the whole CPMS journey, in a few seconds
 
 test: $(VENV)/.testing  ## lint, types, architecture and every test
 	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n 3 --dist worksteal
+
+coverage: $(VENV)/.testing  ## the same tests, measured: about twice as long
 	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered
 
 fmt: $(VENV)/.testing
