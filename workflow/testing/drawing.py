@@ -129,17 +129,15 @@ class Acts:
         """Draw two goals and take the farther one; one that ends the onboarding without success is taken only now and then."""
         goals = self.planner.goals
         one, other = (goals[draw(st.integers(0, len(goals) - 1))] for _ in range(2))
-        rank = [
-            (
-                goal not in self._done,
-                not self._is_end(goal) or draw(st.integers(0, 7)) == 0,
-                bool(goal.transition.source),
-                self.planner.distance(leaf, goal),
-            )
-            for goal in (one, other)
-        ]
+        rank = [self._rank(draw, leaf, goal) for goal in (one, other)]
         chosen: Arrow = other if rank[1] > rank[0] else one
         return chosen
+
+    def _rank(self, draw: Draw[Any], leaf: StatePath, goal: Arrow) -> tuple[bool, bool, bool, int]:
+        is_new = goal not in self._done
+        leads_on = not self._is_end(goal) or draw(st.integers(0, 7)) == 0
+        is_inner = bool(goal.transition.source) or draw(st.integers(0, 1)) == 0
+        return is_new, leads_on, is_inner, self.planner.distance(leaf, goal)
 
     def _reach(self, goal: Arrow) -> None:
         self._done.append(goal)
