@@ -7,6 +7,7 @@ oracle and every property looks at what happened, and the first that objects end
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ import orjson
 
 from workflow.audit.entry import EntryRow
 from workflow.engine import Dispatch, Engine
-from workflow.errors import ActionError, DeadlineError, RefusedError
+from workflow.errors import ActionError, DeadlineError, NotFoundError, RefusedError
 from workflow.ports import Briefing, InstanceQuery, Message, MessageQuery, Performed, WorkQuery
 from workflow.states.definition import Definition, EventName
 from workflow.states.instance import Actor, ActorId, Delegation, Event, InstanceId, Situation
@@ -115,7 +116,10 @@ class Rig:
         return tuple(d for d in self.delegations if d.ends_at > self.clock.now())
 
     def close(self) -> None:
-        """Remove the database."""
+        """Remove the database; in a shared one, end the delegations, which the next run knows nothing of."""
+        for delegation in self.delegations if self.tag else ():
+            with suppress(NotFoundError):
+                self.engine.end_delegation(delegation.id, actor=ADMIN)
         self.opened.close()
 
     # Doing
@@ -185,8 +189,10 @@ class Rig:
         """Make unique values differ between runs on one database."""
         if not self.tag:
             return payload
-        unique = {f.name for f in self.world.table.unique_fields}
-        return {n: v.replace("@", f"{self.tag}@") if n in unique and isinstance(v, str) and "@" in v else v for n, v in payload.items()}
+        fields = {str(f.name): f for f in self.world.table.unique_fields}
+        types = {str(n): f for type_ in self.definition.events.values() for n, f in type_.payload.items()}
+        unique = {name: fields[str(same)] for name, f in types.items() if (same := f.same_as or f.name) in fields}
+        return {n: _with_tag(v, self.tag, unique[n].max_length) if n in unique and isinstance(v, str) else v for n, v in payload.items()}
 
     def _start(self, act: Start, seen: Observed) -> Observed:
         event = self._event_of(act)
@@ -372,3 +378,9 @@ class Rig:
             return
         effect, name, occurred_at = self._performing.effect, str(told[0]["event"]), datetime.fromisoformat(str(told[0]["occurred_at"]))
         self.shadow.report(effect, name, performed_at=self._performed_at if name == effect.done else occurred_at, now=seen.now)
+
+
+def _with_tag(text: str, tag: str, max_length: int | None) -> str:
+    """Make a unique value another one than in any other run on the same database."""
+    name, at, domain = text.rpartition("@")
+    return f"{name}{tag}{at}{domain}" if at else text[: (max_length or 100) - len(tag)] + tag
