@@ -1,0 +1,1 @@
+"""EU Login: registration, password, sign-in and the second factors."""

@@ -1,0 +1,1 @@
+"""SAAS: the access request on four pages, and what becomes of it."""
