@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from starlette.requests import Request
 
 from workflow.engine import Engine
 from workflow.errors import WorkflowError
+from workflow.ports import TreeStore
 from workflow.states.instance import Actor
 from workflow.web.limits import Limiter
 from workflow.web.sessions import Sessions
@@ -113,7 +115,10 @@ class SiteParts:
         definition: name of the definition behind the applicant's pages.
         zone: in which dates are written until the reader chooses another.
         development: simulated mail, phones and people; None outside development.
-        hooks: what further pages need, by name (OIDC, for example).
+        tree: the store's tree, for the audit page; None where a host's transaction cannot show the whole store.
+        bundle: writes the case bundle of an onboarding to a file, for an actor; None where there is nobody to write it.
+        oidc: signs people in at the back office through an OpenID provider; None for none.
+        grants_of: gives who an id stands for with the roles held now, for the back office's own sign-in; asked for every request.
     """
 
     engine_of: EngineOf
@@ -125,7 +130,10 @@ class SiteParts:
     zone: str = "Europe/Brussels"
     limiter: Limiter = field(default_factory=Limiter)
     development: Development | None = None
-    hooks: Mapping[str, Any] = field(default_factory=dict)
+    tree: TreeStore | None = None
+    bundle: Callable[[str, Actor, Path], None] | None = None
+    oidc: Any = None
+    grants_of: Callable[[str], Actor] | None = None
     answer_floor_seconds: float = 0.4
     """The least time that an answer takes which must not tell whether an account exists."""
 

@@ -6,28 +6,18 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from workflow.web.cpms import routes as cpms_routes
 from workflow.web.eulogin import routes as eulogin_routes
+from workflow.web.files import Files
+from workflow.web.office import routes as office_routes
 from workflow.web.pages import Room, preferences
 from workflow.web.parts import SiteParts
+from workflow.web.phone import routes as phone_routes
 from workflow.web.saas import routes as saas_routes
 from workflow.web.security import SecureHeaders
 from workflow.web.templates import STATIC
 from workflow.web.visit import Visit
-
-
-class Files(StaticFiles):
-    """Our files; an address with a digest may be kept for ever."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer a request for a file."""
-        response = await super().get_response(path, scope)
-        is_versioned = scope.get("query_string", b"").startswith(b"v=")
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
-        return response
 
 
 def create_site(parts: SiteParts) -> Starlette:
@@ -40,6 +30,8 @@ def create_site(parts: SiteParts) -> Starlette:
         *eulogin_routes.routes(parts),
         *saas_routes.routes(parts),
         *cpms_routes.routes(parts),
+        *phone_routes.routes(parts),
+        *office_routes.routes(parts, prefix="/office"),
         room.page("/{path:path}", missing, name="missing", posts=True),
     ]
     return Starlette(routes=found, middleware=[Middleware(SecureHeaders, is_https=parts.is_https)])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -30,6 +31,7 @@ from workflow.web.templates import render
 from workflow.web.words import problems_of
 
 LONGEST_FLASH = 20
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +84,24 @@ class Visit:
         return tuple(sorted(european | {"UTC", self.reader.zone}))
 
     @property
+    def is_hosted(self) -> bool:
+        """Tell whether a host signs people in, so that there is no signing out here."""
+        return self.parts.identify is not None
+
+    @property
+    def is_operator(self) -> bool:
+        """Tell whether the reader looks after messages or audits, for what the back office offers."""
+        return self.is_auditor or self._holds("helpdesk")
+
+    @property
+    def is_auditor(self) -> bool:
+        """Tell whether the reader sees everything."""
+        return self._holds("administrator", "auditor")
+
+    def _holds(self, *roles: str) -> bool:
+        return self.actor is not None and any(str(grant.role) in roles and grant.scope is None for grant in self.actor.grants)
+
+    @property
     def token(self) -> str:
         """Give the anti-forgery token for the forms of this page."""
         return form_token(self.parts.engine.parts.vault, self.visit, self.session.digest if self.session else "")
@@ -132,9 +152,11 @@ class Visit:
 
     # Acting
 
-    def fire(self, instance_id: str, event: str, /, *, actor: Actor, key: str | None = None, **payload: object) -> Accepted | Refused:
+    def fire(
+        self, instance_id: str, event: str, given: Mapping[str, object] = NOTHING, /, *, actor: Actor, **payload: object
+    ) -> Accepted | Refused:
         """Fire an event; a refusal is given back with every reason and is recorded by then."""
-        happening = Event(name=EventName(event), actor=actor, payload=payload, key=key)
+        happening = Event(name=EventName(event), actor=actor, payload={**given, **payload})
         try:
             return self.engine.fire(instance_id, happening)
         except RefusedError as error:
