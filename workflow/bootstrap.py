@@ -23,11 +23,11 @@ from workflow.actions.registry import Performers
 from workflow.audit.canonical import canonical
 from workflow.checks import SPECS as CHECK_SPECS
 from workflow.checks import BuiltinChecks, HashCost, KeyVault, open_text_challenge, push_text
-from workflow.engine import AsyncEngine, Dispatch, Engine, FloodLimit, Parts, Readers, Shelf
+from workflow.engine import AsyncEngine, Dispatch, Engine, FloodLimit, Parts, Readers, Shelf, acts
 from workflow.engine.directory import FixedDirectory
 from workflow.errors import NotFoundError, SettingsError, StoreError
 from workflow.load import calendar_from_data, catalogue_from_data, load, load_data, read_calendar, read_catalogue
-from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed, TreeStore
+from workflow.ports import Briefing, Check, Clock, Directory, Document, Performed, SessionStore, TreeStore
 from workflow.settings import MasterKey, Settings
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
@@ -152,6 +152,7 @@ def readers(everything: Known) -> Readers:
         definition=definition,
         calendar=lambda document: calendar_from_data(orjson.loads(document.content)),
         catalogue=lambda document: catalogue_from_data(orjson.loads(document.content)),
+        meaning=lambda document: load(document.text, name=f"definition {document.name}", known=everything).digest,
     )
 
 
@@ -263,6 +264,30 @@ def upgrade_sql(settings: Settings) -> str:
     )
 
 
+# Keys
+
+OPERATOR = Actor.of("system:operator")
+"""Named in the history when a program notes the keys it runs with."""
+
+
+def note_keys(engine: Engine, *, actor: Actor = OPERATOR, vault: KeyVault | None = None) -> int | None:
+    """Record the keys in use, with their public halves, when they are not those that were recorded last.
+
+    Args:
+        engine: whose history it is.
+        actor: who runs the program.
+        vault: holds keys that sign checkpoints only; the engine's own keys when None.
+
+    Returns:
+        The sequence of the entry in the system's chain, None when nothing is new.
+    """
+    found = vault or engine.parts.vault
+    if not isinstance(found, KeyVault):
+        return None
+    keys = [(kid, found.public_key(kid)) for kid in found.kids]
+    return acts.note_keys(engine, keys, actor=actor, purpose=acts.INSTALLATION if vault is None else acts.CHECKPOINTS)
+
+
 # The tree
 
 
@@ -275,6 +300,17 @@ def tree_of(engine: Engine) -> TreeStore:
     if isinstance(engine.store, workflow_store.OwnStore):
         return engine.store
     raise StoreError("The history of a whole store is sequenced and verified on a connection of our own: open the engine by URL.")
+
+
+def sessions_of(engine: Engine) -> SessionStore:
+    """Give what keeps the sign-ins at the pages, in the store of an engine of our own.
+
+    Raises:
+        StoreError: the engine is inside a host's transaction; a host keeps the sign-ins of its people itself.
+    """
+    if isinstance(engine.store, workflow_store.OwnStore):
+        return engine.store.sessions()
+    raise StoreError("Sign-ins are kept on a connection of our own: open the engine by URL.")
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
-from workflow.cli import audit, definitions, demo_command, history, instances, operations, policy
+from workflow.cli import audit, definitions, demo_command, exporting, history, instances, operations, policy, serving
 from workflow.cli.exits import EPILOG
+from workflow.cli.options import release
 
 app = typer.Typer(
     name="workflow",
@@ -23,10 +23,7 @@ app = typer.Typer(
 
 def _version(is_wanted: bool) -> None:
     if is_wanted:
-        try:
-            typer.echo(version("onboarding-workflow"))
-        except PackageNotFoundError:
-            typer.echo("0 (not installed)")
+        typer.echo(release())
         raise typer.Exit
 
 
@@ -42,5 +39,7 @@ definitions.register(app)
 instances.register(app)
 operations.register(app)
 history.register(app)
+exporting.register(app)
 audit.register(app)
 policy.register(app)
+serving.register(app)

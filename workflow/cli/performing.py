@@ -16,6 +16,7 @@ from workflow.bootstrap import dispatch, performers
 
 if TYPE_CHECKING:
     from workflow.actions.sms import SmsGateway
+    from workflow.cli.standing_in import StandIns
     from workflow.engine import Dispatch, Engine
     from workflow.settings import Settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def site_of(base_url: str) -> Site:
     """Name this installation as mails do."""
     base = base_url.rstrip("/")
-    return Site(title="CPMS", home_url=base, login_url=f"{base}/sign-in", queue_url=f"{base}/queue", help=f"{base}/help")
+    return Site(title="CPMS", home_url=base, login_url=f"{base}/cpms", queue_url=f"{base}/office", help=f"{base}/help")
 
 
 def dispatch_of(settings: Settings, engine: Engine) -> Dispatch:
@@ -45,6 +46,24 @@ def dispatch_of(settings: Settings, engine: Engine) -> Dispatch:
     return dispatch(engine, performer=made, base_url=base_url, lease_seconds=settings.limits.lease_seconds)
 
 
+def simulated_dispatch(settings: Settings, engine: Engine, stand_ins: StandIns) -> Dispatch:
+    """Join an engine with what stands in for the world: its mailbox, its phones, its CPMS."""
+    base_url, mailbox = settings.needed_base_url(), stand_ins.mailbox
+    mail = MailSettings(
+        host=mailbox.host, port=mailbox.port, sender="no-reply@access.example", security="none", operators="ops@access.example"
+    )
+    made = performers(
+        engine,
+        mail=mail,
+        site=site_of(base_url),
+        sms=stand_ins.kept_texts,
+        push=stand_ins.push,
+        targets={"cpms_account": SimulatedCpms()},
+        zone="Europe/Brussels",
+    )
+    return dispatch(engine, performer=made, base_url=base_url, lease_seconds=settings.limits.lease_seconds)
+
+
 def gateway_of(settings: Settings) -> SmsGateway:
     """Choose the gateway for text messages."""
     sms = settings.sms
@@ -61,5 +80,6 @@ def log_to_stderr() -> None:
     """Write the log to standard error, one line for each record, for whoever collects it."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # Alembic and APScheduler tell of things that only their authors want to know.
-    for name in ("alembic", "apscheduler"):
+    # The trial's own mail server tells of every line of every conversation.
+    for name in ("alembic", "apscheduler", "mail.log"):
         logging.getLogger(name).setLevel(logging.WARNING)

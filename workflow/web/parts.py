@@ -32,19 +32,24 @@ class NotSignedInError(WorkflowError):
 class Received(Protocol):
     """A mail that the development mailbox got."""
 
-    recipients: tuple[str, ...]
-    subject: str
-    text: str
-    html: str
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Give the addresses it went to."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Give its subject line."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """Give its plain text."""
+        ...
 
     @property
     def date(self) -> datetime:
         """Give the instant it was sent."""
-        ...
-
-    @property
-    def message_id(self) -> str:
-        """Give its Message-ID."""
         ...
 
 

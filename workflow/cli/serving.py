@@ -1,0 +1,194 @@
+"""The command ``serve``: all pages, the HTTP API and a worker in one process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workflow.cli.options import Database
+from workflow.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workflow.cli.standing_in import StandIns
+    from workflow.engine import Engine
+    from workflow.engine.directory import FixedDirectory
+    from workflow.settings import Settings
+    from workflow.states.instance import Actor
+    from workflow.web.parts import SiteParts
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port to listen at; 0 takes a free one.")] = 8080,
+    empty: Annotated[bool, typer.Option("--empty", help="In development: begin without sample requests.")] = False,
+    without_worker: Annotated[bool, typer.Option("--without-worker", help="Deadlines and messages are left to `workflow worker`.")] = False,
+    database: Database = None,
+) -> None:
+    """Serve the pages (EU Login, SAAS, CPMS, back office) and the HTTP API, with a worker inside.
+
+    Without any setting this is a trial: SQLite in workflow.db, sample requests in every state, mails and phones simulated, and
+    only this machine can reach it. docs/serving.md says what to set for real use.
+    """
+    from workflow.cli import output
+    from workflow.cli.performing import log_to_stderr
+
+    settings = _settings(database, host=host, port=port)
+    if not settings.is_production and host not in LOOPBACK:
+        raise SettingsError(
+            f"Development has a key that everybody knows and lets anybody sign in, so it is not served at {host}:"
+            " leave out --host, or set WORKFLOW_ENVIRONMENT=production and what it asks for."
+        )
+    log_to_stderr()
+    with ExitStack() as house:
+        site = house.enter_context(site_of_settings(settings, is_empty=empty, has_worker=not without_worker))
+        output.say(f"Open {settings.needed_base_url()}", style="bold")
+        if site.development is not None:
+            _tell_trial(settings, output)
+        _run(site, host=host, port=port)
+
+
+def _settings(database: str | None, *, host: str, port: int) -> Settings:
+    """Read the settings; without any the trial's."""
+    from workflow.cli.opening import read_settings
+    from workflow.settings import Settings
+
+    if any(name.startswith("WORKFLOW_") for name in os.environ):
+        return read_settings(database)
+    address = f"[{host}]" if ":" in host else host
+    given = {"WORKFLOW_ENVIRONMENT": "development", "WORKFLOW_BASE_URL": f"http://{address}:{port}"}
+    return Settings.read(given | ({"WORKFLOW_DATABASE_URL": database} if database else {}))
+
+
+@contextmanager
+def site_of_settings(settings: Settings, *, is_empty: bool = False, has_worker: bool = True) -> Iterator[SiteParts]:
+    """Put the site together: engine, worker, sign-ins, and in development what stands in for the world."""
+    from workflow import bootstrap
+    from workflow.cli.standing_in import SAMPLE_DIRECTORY, KeptTexts, StandIns
+    from workflow.engine.directory import FixedDirectory
+    from workflow.testing.mailbox import Mailbox
+
+    with ExitStack() as house:
+        given = FixedDirectory.read(settings.directory) if settings.directory else None
+        stand_ins: StandIns | None = None
+        if not settings.is_production:
+            mailbox = house.enter_context(Mailbox())
+            stand_ins = StandIns(mailbox, given or SAMPLE_DIRECTORY)
+            if not is_empty:
+                _sow(settings, stand_ins)
+        directory = stand_ins.directory if stand_ins else given or FixedDirectory()
+        extensions = bootstrap.Extensions(directory=directory)
+        engine = house.enter_context(
+            bootstrap.open_engine(settings.database_url, settings=settings, extensions=extensions, upgrade=not settings.is_production)
+        )
+        bootstrap.publish(engine, "cpms-access")
+        if stand_ins is not None:
+            stand_ins.kept_texts = KeptTexts(engine)
+        if has_worker:
+            house.enter_context(_working(settings, engine, stand_ins))
+        yield _parts(settings, engine, directory, stand_ins)
+
+
+def _sow(settings: Settings, stand_ins: StandIns) -> None:
+    """Put samples into a database that has no onboarding yet."""
+    from workflow import bootstrap
+    from workflow.cli import output
+    from workflow.cli.seeding import SAMPLES, sow
+    from workflow.ports import InstanceQuery
+
+    with bootstrap.open_engine(settings.database_url, settings=settings, upgrade=True) as engine:
+        if engine.instances(InstanceQuery(limit=1)).rows:
+            return
+        now = engine.now()
+    with output.waiting(f"Making {len(SAMPLES)} sample requests"):
+        sow(
+            settings.database_url,
+            keys=settings.keys,
+            directory=stand_ins.directory,
+            mailbox=stand_ins.mailbox,
+            base_url=settings.needed_base_url(),
+            now=now,
+        )
+
+
+@contextmanager
+def _working(settings: Settings, engine: Engine, stand_ins: StandIns | None) -> Iterator[None]:
+    """Run a worker beside the pages until the end of the block."""
+    from workflow.auditing import sequencing
+    from workflow.bootstrap import tree_of
+    from workflow.cli.performing import dispatch_of, simulated_dispatch
+    from workflow.worker import Pace, Worker
+
+    made = dispatch_of(settings, engine) if stand_ins is None else simulated_dispatch(settings, engine, stand_ins)
+    working = Worker(engine, made, pace=Pace(interval_seconds=0.5, batch=settings.limits.batch))
+    thread = threading.Thread(target=working.run, name="workflow-worker")
+    with sequencing(tree_of(engine)):
+        thread.start()
+        try:
+            yield
+        finally:
+            working.stop()
+            thread.join()
+
+
+def _parts(settings: Settings, engine: Engine, directory: FixedDirectory, stand_ins: StandIns | None) -> SiteParts:
+    from workflow.bootstrap import sessions_of, tree_of
+    from workflow.cli.standing_in import actor_of
+    from workflow.web.parts import SiteParts, always
+    from workflow.web.sessions import Sessions
+
+    def bundle(instance: str, actor: Actor, path: Path) -> None:
+        from workflow.cli.bundling import make_bundle
+
+        make_bundle(settings, instance, path, actor=actor, reveal=())
+
+    return SiteParts(
+        engine_of=always(engine),
+        engine=engine,
+        base_url=settings.needed_base_url(),
+        sessions=Sessions(store=sessions_of(engine), vault=engine.parts.vault),
+        development=stand_ins,
+        tree=tree_of(engine),
+        bundle=bundle,
+        grants_of=lambda who: actor_of(directory, who),
+    )
+
+
+def _run(site: SiteParts, *, host: str, port: int) -> None:
+    import uvicorn
+
+    from workflow.web.site import create_site
+
+    # No access log: addresses of links are secrets.
+    uvicorn.run(create_site(site), host=host, port=port, access_log=False, log_level="warning", server_header=False, proxy_headers=False)
+
+
+def _tell_trial(settings: Settings, output: Any) -> None:  # noqa: ANN401  # the module that prints
+    from workflow.cli.seeding import PASSWORD, SAMPLES
+
+    base = settings.needed_base_url()
+    output.pairs(
+        [
+            ("applicant", f"{base}/register, or sign in as {SAMPLES[4][1]}.{SAMPLES[4][2]}@clinic.example".lower()),
+            ("", f"with the password {PASSWORD} and Mobile + SMS; the code is on the phone"),
+            ("phone", f"{base}/phone"),
+            ("mailbox", f"{base}/mailbox"),
+            ("back office", f"{base}/office (choose who you are)"),
+            ("HTTP API", f"{base}/api/docs"),
+            ("stop", "Ctrl+C"),
+        ],
+        indent=2,
+    )
