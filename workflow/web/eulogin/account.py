@@ -92,13 +92,12 @@ def add_device(visit: Visit) -> Response:
 
 def initialise_device(visit: Visit) -> Response:
     """Show the QR code that the app scans, then wait until the phone has confirmed."""
-    who = _for_changes(visit)
+    who = applicant(visit)
     found = credentials(visit, who.id)
     pending = under_enrolment(found, "app_device")
     if pending is None:
-        if "app_device" in enrolled(found):
-            return _done(visit, who)
-        return visit.go("eulogin.add_device")
+        return _done(visit, who) if "app_device" in enrolled(found) else visit.go("eulogin.add_device")
+    _for_changes(visit)
     try:
         text = initialise_qr(visit.parts.engine.parts.vault, pending)
     except NotFoundError:  # scanned: the code is good once, and the phone asks for the confirmation now
@@ -145,11 +144,12 @@ def _for_changes(visit: Visit) -> Applicant:
 
 
 def _confirm(visit: Visit, *, event: str, kind: str, template: str) -> Response:
-    who = _for_changes(visit)
+    who = applicant(visit)
     found = credentials(visit, who.id)
     pending = under_enrolment(found, kind)
     if pending is None:
         return _done(visit, who) if kind in enrolled(found) else visit.go("eulogin.account")
+    _for_changes(visit)
     shown = _authenticator(visit, who, pending) if kind == "totp" else {}
     if visit.is_post:
         answer = visit.fire(who.id, event, actor=who.actor, code=visit.form.text("code"))

@@ -43,6 +43,8 @@ class Row:
     definition: Definition
     due_at: datetime | None
     works: tuple[tuple[str, str], ...] = ()
+    passed: str = ""
+    """Title of the last deadline in working time that has passed without a decision; empty while none has."""
 
     @property
     def state_title(self) -> str:
@@ -68,12 +70,32 @@ def event_title(definition: Definition, event: str) -> str:
     return found.title if found is not None and found.title else event.replace("_", " ").capitalize()
 
 
+def passed_title(definition: Definition, situation: Situation) -> str:
+    """Give the title of the last rung of a ladder in working time that has fired in the present state; empty when none has."""
+    running = {timer.key for timer in situation.timers}
+    path = situation.instance.state
+    rungs = [
+        timer
+        for state in definition.lineage(path)
+        for timer in definition.states[state].timers
+        if timer.after.kind != "elapsed" and timer.since is None and timer.key not in running
+    ]
+    return event_title(definition, max(rungs, key=lambda timer: timer.after.amount).event) if rungs else ""
+
+
 def rows_of(found: Sight, situations: tuple[Situation, ...]) -> list[Row]:
     """Give requests for a list."""
     rows = []
     for situation in situations:
         definition = found.in_force(situation.instance).world.definition
-        rows.append(Row(instance=situation.instance, definition=definition, due_at=earliest_due_at(situation)))
+        rows.append(
+            Row(
+                instance=situation.instance,
+                definition=definition,
+                due_at=earliest_due_at(situation),
+                passed=passed_title(definition, situation),
+            )
+        )
     return rows
 
 
@@ -85,7 +107,9 @@ def grouped(found: Sight, work: tuple[tuple[Situation, Work], ...]) -> list[Row]
         before = rows.get(situation.instance.id)
         named = (str(one.event), event_title(definition, one.event))
         works = tuple(dict.fromkeys([*(before.works if before else ()), named]))
-        rows[situation.instance.id] = Row(instance=situation.instance, definition=definition, due_at=one.due_at, works=works)
+        rows[situation.instance.id] = Row(
+            instance=situation.instance, definition=definition, due_at=one.due_at, works=works, passed=passed_title(definition, situation)
+        )
     return list(rows.values())
 
 

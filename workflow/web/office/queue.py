@@ -108,7 +108,7 @@ def board(visit: Visit) -> Response:
         page = found.instances(InstanceQuery(is_open=True, after=after, limit=200))
         for row in rows_of(found, page.rows):
             key = (row.definition.title, row.state_title)
-            mark = _mark(row.due_at, visit.now)
+            mark = "over" if row.passed else _mark(row.due_at, visit.now)
             counts.setdefault(key, dict.fromkeys(("over", "soon", "calm", "none"), 0))[mark] += 1
             if mark == "over":
                 late.append(row)
