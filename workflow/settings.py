@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from workflow.errors import SettingsError
 
@@ -88,6 +89,16 @@ class SmsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """The OpenID provider by which people sign in at the back office; `claim` names the claim that is the actor's id."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    claim: str = "sub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds on what one caller, message or sweep may cost.
 
@@ -130,6 +141,11 @@ class Settings:
     alert_address: str | None = None
     directory: Path | None = None
     """A JSON file of role holders for the command line and the worker; hosts give their own `Directory`."""
+    zone: str = "Europe/Brussels"
+    """In which pages and mails write dates until a reader chooses another."""
+    api_clients: Path | None = None
+    """A JSON file of the programs that may use the HTTP API of `workflow serve`."""
+    oidc: OidcSettings | None = None
     limits: Limits = Limits()
 
     @staticmethod
@@ -190,6 +206,9 @@ class _Reading:
             environment="production" if self._production else "development",
             alert_address=self._address("ALERT_ADDRESS"),
             directory=Path(path) if (path := self._text("DIRECTORY")) else None,
+            zone=self._zone(),
+            api_clients=Path(path) if (path := self._text("API_CLIENTS")) else None,
+            oidc=self._oidc(),
             limits=self._limits(),
         )
 
@@ -301,6 +320,23 @@ class _Reading:
         if gateway == "http" and url and urlsplit(url).scheme not in ({"https"} if self._production else {"https", "http"}):
             self._fault("SMS_URL", "must begin with https://")
         return SmsSettings(gateway=gateway, url=url, token=self._text("SMS_TOKEN"), timeout_seconds=self._number("SMS_TIMEOUT", 30, 600))
+
+    def _zone(self) -> str:
+        text = self._text("ZONE")
+        if text and text not in available_timezones():
+            self._fault("ZONE", "must be the name of a time zone, e.g. Europe/Brussels")
+        return text or "Europe/Brussels"
+
+    def _oidc(self) -> OidcSettings | None:
+        issuer, client_id, secret = self._text("OIDC_ISSUER").rstrip("/"), self._text("OIDC_CLIENT_ID"), self._text("OIDC_CLIENT_SECRET")
+        if not (issuer or client_id or secret):
+            return None
+        for name, value in (("OIDC_ISSUER", issuer), ("OIDC_CLIENT_ID", client_id), ("OIDC_CLIENT_SECRET", secret)):
+            if not value:
+                self._fault(name, "is not set: issuer, client id and client secret belong together")
+        if issuer and urlsplit(issuer).scheme not in ({"https"} if self._production else {"https", "http"}):
+            self._fault("OIDC_ISSUER", "must begin with https://")
+        return OidcSettings(issuer=issuer, client_id=client_id, client_secret=secret, claim=self._text("OIDC_CLAIM") or "sub")
 
     def _limits(self) -> Limits:
         usual = Limits()

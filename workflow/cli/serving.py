@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workflow.engine.directory import FixedDirectory
     from workflow.settings import Settings
     from workflow.states.instance import Actor
+    from workflow.web.api import Clients
     from workflow.web.parts import SiteParts
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -147,6 +148,7 @@ def _working(settings: Settings, engine: Engine, stand_ins: StandIns | None) -> 
 def _parts(settings: Settings, engine: Engine, directory: FixedDirectory, stand_ins: StandIns | None) -> SiteParts:
     from workflow.bootstrap import sessions_of, tree_of
     from workflow.cli.standing_in import actor_of
+    from workflow.web.api import create_api
     from workflow.web.parts import SiteParts, always
     from workflow.web.sessions import Sessions
 
@@ -155,15 +157,34 @@ def _parts(settings: Settings, engine: Engine, directory: FixedDirectory, stand_
 
         make_bundle(settings, instance, path, actor=actor, reveal=())
 
+    base_url = settings.needed_base_url()
     return SiteParts(
         engine_of=always(engine),
         engine=engine,
-        base_url=settings.needed_base_url(),
+        base_url=base_url,
+        zone=settings.zone,
+        api=create_api(engine, identify=_clients(settings, stand_ins), is_https=base_url.startswith("https://")),
         sessions=Sessions(store=sessions_of(engine), vault=engine.parts.vault),
         development=stand_ins,
         tree=tree_of(engine),
         bundle=bundle,
         grants_of=lambda who: actor_of(directory, who),
+    )
+
+
+def _clients(settings: Settings, stand_ins: StandIns | None) -> Clients:
+    """Give the programs that may use the API; while developing each person of the back office has a token, ``development-tess``."""
+    from hashlib import sha256
+
+    from workflow.web.api.clients import Client, Clients
+
+    if settings.api_clients is not None:
+        return Clients.read(settings.api_clients)
+    people = stand_ins.people() if stand_ins is not None else ()
+    return Clients(
+        clients=tuple(
+            Client(name=str(person.id), sha256=sha256(f"development-{person.id}".encode()).hexdigest(), actor=person) for person in people
+        )
     )
 
 
@@ -187,7 +208,7 @@ def _tell_trial(settings: Settings, output: Any) -> None:  # noqa: ANN401  # the
             ("phone", f"{base}/phone"),
             ("mailbox", f"{base}/mailbox"),
             ("back office", f"{base}/office (choose who you are)"),
-            ("HTTP API", f"{base}/api/docs"),
+            ("HTTP API", f"curl -H 'Authorization: Bearer development-tess' {base}/api/work"),
             ("stop", "Ctrl+C"),
         ],
         indent=2,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from workflow.engine import Engine
 from workflow.errors import WorkflowError
@@ -123,6 +124,7 @@ class SiteParts:
         tree: the store's tree, for the audit page; None where a host's transaction cannot show the whole store.
         bundle: writes the case bundle of an onboarding to a file, for an actor; None where there is nobody to write it.
         oidc: signs people in at the back office through an OpenID provider; None for none.
+        api: the HTTP API, mounted at ``/api``; None for none.
         grants_of: gives who an id stands for with the roles held now, for the back office's own sign-in; asked for every request.
     """
 
@@ -139,6 +141,7 @@ class SiteParts:
     bundle: Callable[[str, Actor, Path], None] | None = None
     oidc: Any = None
     grants_of: Callable[[str], Actor] | None = None
+    api: ASGIApp | None = None
     answer_floor_seconds: float = 0.4
     """The least time that an answer takes which must not tell whether an account exists."""
 

@@ -25,6 +25,7 @@ def create_site(parts: SiteParts) -> Starlette:
     room = Room(parts=parts, system="eulogin", sign_in=eulogin_routes.SIGN_IN, who=eulogin_routes.applicant_of)
     found: list[BaseRoute] = [
         Mount("/static", Files(directory=STATIC), name="static"),
+        *([Mount("/api", parts.api, name="api")] if parts.api is not None else []),
         room.page("/", home, name="home"),
         room.page("/preferences", preferences, name="preferences", posts=True),
         *eulogin_routes.routes(parts),
