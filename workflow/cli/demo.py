@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from workflow.cli import output
 from workflow.cli.demo_acts import ACTS
 from workflow.cli.demo_stage import DemoError, Stage, staged
-from workflow.cli.timeline import Line, read_lines
+from workflow.cli.timeline import Line, line_data, read_lines
 from workflow.cli.tracing import Trace, read_entries, read_messages, read_trace
 from workflow.states.instance import ENGINE_ACTOR
 from workflow.states.verdict import Kind
@@ -127,6 +127,9 @@ def _place(folder: Path | None) -> Iterator[Path]:
     yield folder
 
 
+_PAGES = "To go on with the pages, as applicant, approver and help desk: make serve (or `workflow serve`, with the extra `web`)"
+
+
 def _summary(stage: Stage, trace: Trace, *, is_kept: bool) -> None:
     refused = sum(line.is_refusal for line in trace.lines)
     instance = stage.engine.get(stage.instance)
@@ -143,16 +146,18 @@ def _summary(stage: Stage, trace: Trace, *, is_kept: bool) -> None:
     )
     if not is_kept:
         output.say("\nTo look at all of it afterwards: workflow demo --keep DIR")
+        output.say(_PAGES)
         return
     output.say("\nGo on from here", style="bold")
     for command in (
         "export WORKFLOW_ENVIRONMENT=development",
         f"export WORKFLOW_DATABASE_URL={stage.url}",
         f"workflow trace {stage.instance}",
-        f"workflow show {stage.instance} --personal",
+        f"workflow show {stage.instance} --personal --actor me",
         f"workflow graph cpms-access --instance {stage.instance}",
     ):
         output.say(f"  {command}")
+    output.say(_PAGES)
 
 
 def _data(stage: Stage, trace: Trace, *, is_kept: bool) -> dict[str, object]:
@@ -164,7 +169,7 @@ def _data(stage: Stage, trace: Trace, *, is_kept: bool) -> dict[str, object]:
         "outcome": instance.outcome,
         "zone": trace.zone,
         "username": stage.username,
-        "lines": [line.as_data() for line in trace.lines],
+        "lines": [line_data(line) for line in trace.lines],
         "answers": {
             sequence: [{"code": reason.code, "message": reason.message} for reason in error.reasons]
             for sequence, error in stage.refusals.items()

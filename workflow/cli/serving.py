@@ -47,6 +47,7 @@ def serve(
     from workflow.cli import output
     from workflow.cli.performing import log_to_stderr
 
+    _require_extra()
     settings = _settings(database, host=host, port=port)
     if not settings.is_production and host not in LOOPBACK:
         raise SettingsError(
@@ -60,6 +61,17 @@ def serve(
         if site.development is not None:
             _tell_trial(settings, output)
         _run(site, host=host, port=port)
+
+
+def _require_extra() -> None:
+    """Say what to install where the pages' libraries are missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("babel", "fastapi", "limits", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"The pages need {', '.join(missing)}: install this package with the extra `web`, pip install 'onboarding-workflow[web]'."
+        )
 
 
 def _settings(database: str | None, *, host: str, port: int) -> Settings:
