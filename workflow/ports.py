@@ -18,6 +18,7 @@ from workflow.states.catalogue import Catalogue
 from workflow.states.definition import CheckUse, Definition, Digest, FieldName, RoleName
 from workflow.states.effects import Effect, Work
 from workflow.states.instance import ActorId, Delegation, Instance, InstanceId, Situation, Timer
+from workflow.states.quick import maker, quick
 
 DocumentKind = Literal["definition", "calendar", "catalogue"]
 
@@ -43,6 +44,7 @@ class Document:
     text: bytes
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """Something the subject knows or has, sealed.
@@ -204,6 +206,7 @@ class Performer(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A row of the outbox.
@@ -223,6 +226,9 @@ class Message:
     leased_until: datetime | None = None
     state: Literal["queued", "leased", "done", "dead", "superseded"] = "queued"
     last_error: str = ""
+
+
+make_message = maker(Message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +267,7 @@ class Performed:
     detail: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedValue:
     """A personal value of one entry, sealed with its salt under the subject's key.
@@ -275,6 +282,7 @@ class SealedValue:
     sealed: bytes
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
     """The first answer to an idempotency key: `content` is the keyed digest of what was asked."""
@@ -289,6 +297,10 @@ class StoredAnswer:
     expires_at: datetime
 
 
+make_answer = maker(StoredAnswer)
+
+
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What one read gives. `situation` is None when the instance does not exist (a start, or not found)."""
@@ -305,6 +317,9 @@ class Loaded:
     """Counts publications; when it differs from the engine's cache, documents are read again."""
 
 
+make_loaded = maker(Loaded)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniqueValue:
     """A value that only one instance of a definition may have, as a blind index."""
@@ -314,6 +329,7 @@ class UniqueValue:
     blind: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """All that one `save` writes, in one write.
@@ -350,6 +366,9 @@ class Change:
     """What is destroyed beside the entry that says so. ``instance``: its sealed values with their salts, its blind indexes and
     stored answers, what its messages met, and notices that were not sent. ``subject``: all that, the subject's key and
     credentials, whatever else is sealed for the subject, and the reasons of the subject's delegations."""
+
+
+make_change = maker(Change)
 
 
 class UnitOfWork(Protocol):
@@ -409,6 +428,10 @@ class Reads(Protocol):
         """Read the history in order."""
         ...
 
+    def names(self, kind: DocumentKind) -> Sequence[str]:
+        """Name the documents of a kind that were ever published, in order."""
+        ...
+
     def due(self, *, until: datetime, limit: int) -> Sequence[InstanceId]:
         """Name instances with a timer due at or before `until`, earliest first."""
         ...
@@ -447,11 +470,40 @@ class Reads(Protocol):
 
 
 @runtime_checkable
+class Watched(Protocol):
+    """A store that says what it is about to do, for tests that end the process between two statements of one change."""
+
+    def watch(self, before: Callable[[str], None], /) -> None:
+        """Call `before` with the text of each statement before it runs."""
+        ...
+
+
+@runtime_checkable
 class Compacting(Protocol):
     """A store that can give back the room of what was deleted, so that no byte of it stays in its files."""
 
     def compact(self) -> None:
         """Rewrite what is kept. Slow on a large store, and not possible inside a transaction."""
+        ...
+
+
+class Batch(Protocol):
+    """A transaction in which many instances are settled, each by a unit of its own."""
+
+    ids: Sequence[InstanceId]
+    """Those of the instances asked for that nobody else is writing to; they stay locked until the end."""
+
+    def unit(self) -> UnitOfWork:
+        """Give a unit whose `save` writes into the transaction, all of its change or nothing of it."""
+        ...
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A store of our own that writes the changes of many instances in one transaction."""
+
+    def batch(self, instance_ids: Sequence[InstanceId], /) -> AbstractContextManager[Batch]:
+        """Open a batch; it is committed at the end, and rolled back when an exception leaves it."""
         ...
 
 
@@ -589,6 +641,49 @@ class TreeStore(Protocol):
 
     def sequencer(self) -> Sequencing:
         """Give what takes entries into the tree."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A sign-in at the pages, as the store keeps it.
+
+    Attributes:
+        digest: SHA-256 (hex) of the token in the browser's cookie, which is kept nowhere else.
+        actor: opaque id of who is signed in, ``""`` while nobody is yet; all sessions of one actor can be ended at once.
+        sealed: what the pages keep with it, sealed under the environment key and bound to `digest`.
+        expires_at: it is not read any more from this instant on.
+    """
+
+    digest: str
+    actor: str
+    sealed: bytes = field(repr=False)
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+class SessionStore(Protocol):
+    """Keeps who is signed in at the pages, so that signing out ends it for whoever holds the cookie."""
+
+    def read(self, digest: str, /) -> StoredSession | None:
+        """Read a session by the digest of its token."""
+        ...
+
+    def write(self, session: StoredSession, /) -> None:
+        """Write a session, new or changed."""
+        ...
+
+    def remove(self, digest: str, /) -> None:
+        """End a session."""
+        ...
+
+    def remove_all_of(self, actor: str, /) -> int:
+        """End every session of an actor; gives how many."""
+        ...
+
+    def forget(self, *, until: datetime) -> int:
+        """Delete sessions that have expired; gives how many."""
         ...
 
 

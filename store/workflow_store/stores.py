@@ -5,18 +5,20 @@ Promises: an address that cannot work is refused with what to do about it, befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from workflow.errors import StoreError
-from workflow.ports import Reads, Snapshot, UnitOfWork
+from workflow.ports import Batch, Reads, Snapshot, UnitOfWork
+from workflow.states.instance import InstanceId
 from workflow_store.joined import Host, JoinedUnit
 from workflow_store.reads import StoreReads
 from workflow_store.sequencer import Sequencer
+from workflow_store.sessions import StoreSessions
 from workflow_store.snapshot import snapshot
 from workflow_store.sqlite import SqliteDatabase
 from workflow_store.tables import Tables, build
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from workflow_store.postgres import PostgresDatabase
 
 POOL_SIZE = 16
-ERASABLE = ("sealed_values", "subject_keys", "credentials", "unique_values", "answers", "outbox", "delegations")
+ERASABLE = ("sealed_values", "subject_keys", "credentials", "unique_values", "answers", "outbox", "delegations", "sessions")
 """Tables from which an erasure deletes, or in which it overwrites."""
 
 
@@ -39,11 +41,13 @@ class OwnStore:
         """Use `connect`."""
         self._database = database
 
-    @contextmanager
-    def unit(self) -> Iterator[UnitOfWork]:
+    def unit(self) -> AbstractContextManager[UnitOfWork]:
         """Open a unit of work; leaving it without `save` leaves nothing behind."""
-        with ExitStack() as ending:
-            yield self._database.unit(ending)
+        return self._database.unit()
+
+    def batch(self, instance_ids: Sequence[InstanceId], /) -> AbstractContextManager[Batch]:
+        """Open a transaction in which many instances are settled; it is committed at the end."""
+        return self._database.batch(instance_ids)
 
     @contextmanager
     def reads(self) -> Iterator[Reads]:
@@ -59,6 +63,15 @@ class OwnStore:
     def sequencer(self) -> Sequencer:
         """Give what takes entries into the tree."""
         return Sequencer(self._database)
+
+    def sessions(self) -> StoreSessions:
+        """Give what keeps the sign-ins at the pages."""
+        return StoreSessions(self._database)
+
+    def watch(self, before: Callable[[str], None]) -> None:
+        """Tell each SQLite statement before it runs, on connections opened from now on; on PostgreSQL a change is one round trip."""
+        if isinstance(self._database, SqliteDatabase):
+            self._database.before = before
 
     @property
     def engine(self) -> sa.Engine:

@@ -74,6 +74,7 @@ class Tables:
     publications: sa.Table
     unique_values: sa.Table
     answers: sa.Table
+    sessions: sa.Table
 
     def names(self) -> Mapping[str, str]:
         """Give attribute -> quoted, qualified name, for statements that are written by hand."""
@@ -101,7 +102,7 @@ def build(prefix: str = "workflow_", schema: str | None = None) -> Tables:
         naming_convention={"pk": "%(table_name)s_pkey", "ix": "%(table_name)s_%(column_0_N_name)s_idx"},
     )
     made: dict[str, sa.Table] = {}
-    for make in (_history, _tree, _waiting, _people, _published):
+    for make in (_history, _tree, _waiting, _people, _published, _signed_in):
         made |= make(metadata, prefix)
     tables = Tables(metadata=metadata, prefix=prefix, schema=schema, **made)
     for dialect in ("postgresql", "sqlite"):
@@ -221,6 +222,7 @@ def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
         _column("token", sa.BigInteger),
         _column("last_error", sa.Text),
         _column("effect", sa.Text),
+        sqlite_with_rowid=False,
     )
     _waiting_index(f"{prefix}outbox_due_idx", outbox.c.due_at, outbox.c.id)
     sa.Index(f"{prefix}outbox_instance_idx", outbox.c.instance_id, outbox.c.queued_at, outbox.c.id)
@@ -334,6 +336,22 @@ def _published(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     )
     # No index but the key: an answer is written by every event that has one, and swept once in a long while, whole.
     return {"documents": documents, "publications": publications, "unique_values": unique_values, "answers": answers}
+
+
+def _signed_in(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
+    sessions = sa.Table(
+        f"{prefix}sessions",
+        metadata,
+        _column("digest", KEY, primary=True),
+        _column("actor", KEY),
+        _column("sealed", sa.LargeBinary),
+        _column("created_at", INSTANT),
+        _column("seen_at", INSTANT),
+        _column("expires_at", INSTANT),
+    )
+    sa.Index(f"{prefix}sessions_actor_idx", sessions.c.actor)
+    sa.Index(f"{prefix}sessions_expires_idx", sessions.c.expires_at)
+    return {"sessions": sessions}
 
 
 def append_only(

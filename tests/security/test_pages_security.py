@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.support.live import HouseStandIns, parts_of
-from tests.support.onboarding import ERKNET, EVE, PASSWORD, TESS, House, Onboarding
+from tests.support.onboarding import ADMIN, ERKNET, EVE, PASSWORD, TESS, House, Onboarding
 from workflow.web.limits import Limiter
 from workflow.web.site import create_site
 
@@ -379,3 +379,14 @@ def test_rule_44_reading_personal_data_is_an_entry(door, jane):
     opened = door.post(f"/office/requests/{jane.id}", client=tess, do="show_personal", basis="to decide")
     assert "Doe" in opened.text
     assert ("tess", "data:read") == (jane.said[-1]["actor"], jane.said[-1]["kind"])
+
+
+def test_rule_28_an_erasure_ends_every_session_of_the_subject(door, jane):
+    """Whoever was erased is signed in nowhere any more, and no row of theirs is left among the sign-ins."""
+    jane.with_password()
+    door.sign_in(jane, level=1)
+    assert 200 == door.client.get("/account").status_code
+    door.house.engine.erase(jane.subject, basis="asked for it", actor=ADMIN)
+    assert 303 == door.client.get("/account").status_code
+    with door.house.engine.store.engine.connect() as connection:
+        assert [] == connection.exec_driver_sql("SELECT * FROM workflow_sessions").fetchall()

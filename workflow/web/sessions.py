@@ -64,7 +64,8 @@ class Sessions:
     longest: timedelta = timedelta(hours=12)
 
     def open(self, actor: str, data: Mapping[str, Any], *, now: datetime) -> Session:
-        """Begin a sign-in under a new token."""
+        """Begin a sign-in under a new token; those that are over are forgotten on the way."""
+        self.store.forget(until=now)
         session = Session(token=secrets.token_urlsafe(TOKEN_BYTES), actor=actor, created_at=now, seen_at=now, data=dict(data))
         self._write(session)
         return session
