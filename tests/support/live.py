@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,17 +108,14 @@ def parts_of(house: House, base: str) -> SiteParts:
 @contextmanager
 def serving(house: House) -> Iterator[LiveSite]:
     """Serve the site on a free loopback port until the end of the block."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    # The socket listens already, so the first request waits in its queue until the site has started.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         parts = parts_of(house, base)
         server = uvicorn.Server(uvicorn.Config(create_site(parts), access_log=False, log_level="warning", lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="site")
         thread.start()
         try:
-            while not server.started:
-                assert thread.is_alive(), "the server does not start"
-                time.sleep(0.01)
             stand_ins = parts.development
             assert isinstance(stand_ins, HouseStandIns)
             yield LiveSite(house=house, base=base, parts=parts, stand_ins=stand_ins)

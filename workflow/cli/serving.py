@@ -67,7 +67,7 @@ def _require_extra() -> None:
     """Say what to install where the pages' libraries are missing."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("babel", "fastapi", "limits", "uvicorn") if find_spec(name) is None]
+    missing = [name for name in ("authlib", "babel", "fastapi", "limits", "uvicorn") if find_spec(name) is None]
     if missing:
         raise SettingsError(
             f"The pages need {', '.join(missing)}: install this package with the extra `web`, pip install 'onboarding-workflow[web]'."
@@ -161,6 +161,7 @@ def _parts(settings: Settings, engine: Engine, directory: FixedDirectory, stand_
     from workflow.bootstrap import sessions_of, tree_of
     from workflow.cli.standing_in import actor_of
     from workflow.web.api import create_api
+    from workflow.web.oidc import OpenIdProvider
     from workflow.web.parts import SiteParts, always
     from workflow.web.sessions import Sessions
 
@@ -181,6 +182,7 @@ def _parts(settings: Settings, engine: Engine, directory: FixedDirectory, stand_
         tree=tree_of(engine),
         bundle=bundle,
         grants_of=lambda who: actor_of(directory, who),
+        oidc=OpenIdProvider(settings.oidc, redirect_uri=f"{base_url}/office/oidc/back") if settings.oidc else None,
     )
 
 

@@ -27,7 +27,7 @@ from workflow.states.instance import Actor
 from workflow.web.forms import EMPTY_FORM, LONGEST_FORM_BYTES, MOST_FIELDS, TOKEN_FIELD, Form
 from workflow.web.language import LANGUAGES, Reader, negotiate, zones
 from workflow.web.parts import NotSignedInError, SiteParts
-from workflow.web.security import LONGEST_COOKIE, VISIT_COOKIE, cookie_name, is_own, new_visit
+from workflow.web.security import LONGEST_COOKIE, VISIT_COOKIE, cookie_name, is_local, is_own, new_visit
 from workflow.web.visit import Visit
 
 _log = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ def _set_cookies(response: Response, visit: Visit, *, before: str, is_new_visit:
 def preferences(visit: Visit) -> Response:
     """Take the reader's language and zone, and go back to where the reader was."""
     here = visit.form.text("here")
-    response = RedirectResponse(here if here.startswith("/") and not here.startswith(("//", "/\\")) else visit.url("home"), status_code=303)
+    response = RedirectResponse(here if is_local(here) else visit.url("home"), status_code=303)
     for name, allowed in (("language", LANGUAGES), ("zone", zones())):
         if (value := visit.form.text(name)) in allowed:
             response.set_cookie(

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from workflow.errors import WorkflowError
 from workflow.ports import TreeStore
 from workflow.states.instance import Actor
 from workflow.web.limits import Limiter
+from workflow.web.oidc import OpenIdProvider
 from workflow.web.sessions import Sessions
 
 EngineOf = Callable[[Request], AbstractContextManager[Engine]]
@@ -139,7 +140,7 @@ class SiteParts:
     development: Development | None = None
     tree: TreeStore | None = None
     bundle: Callable[[str, Actor, Path], None] | None = None
-    oidc: Any = None
+    oidc: OpenIdProvider | None = None
     grants_of: Callable[[str], Actor] | None = None
     api: ASGIApp | None = None
     answer_floor_seconds: float = 0.4

@@ -91,3 +91,8 @@ def is_own(headers: Headers, *, token: str, expected: str, base_url: str) -> boo
 def _same(origin: str | None, base_url: str) -> bool:
     given, ours = urlsplit(origin or ""), urlsplit(base_url)
     return (given.scheme, given.netloc) == (ours.scheme, ours.netloc)
+
+
+def is_local(path: str) -> bool:
+    """Tell whether a path stays on this site: it is followed only then."""
+    return path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()

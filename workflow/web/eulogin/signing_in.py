@@ -21,6 +21,7 @@ from workflow.states.verdict import Accepted, Refused
 from workflow.web.eulogin.applicant import Level, credentials, enrolled
 from workflow.web.forms import Problems
 from workflow.web.pages import address_of
+from workflow.web.security import is_local
 from workflow.web.visit import Visit
 
 VISITOR = Actor.of("visitor")
@@ -122,8 +123,7 @@ def known(visit: Visit, name: str) -> InstanceId | None:
 
 def local_path(visit: Visit, path: str) -> str:
     """Give a path of this site to go on with; the account's page for anything else."""
-    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if is_local else visit.url("eulogin.account")
+    return path if is_local(path) else visit.url("eulogin.account")
 
 
 def _begin(visit: Visit, instance: InstanceId | None, method: str, password: str) -> Accepted | Refused | None:

@@ -10,6 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from workflow.errors import NotFoundError
 from workflow.states.instance import Actor
+from workflow.web.oidc import OpenIdProvider
+from workflow.web.security import is_local
 from workflow.web.visit import Visit
 
 
@@ -19,7 +21,10 @@ def staff_of(visit: Visit) -> Actor | None:
         return visit.actor
     if visit.session is None or visit.kept("kind") != "staff" or visit.parts.grants_of is None:
         return None
-    return visit.parts.grants_of(visit.session.actor)
+    try:
+        return visit.parts.grants_of(visit.session.actor)
+    except NotFoundError:  # every role was taken away
+        return None
 
 
 def sign_in(visit: Visit) -> Response:
@@ -43,6 +48,39 @@ def sign_in(visit: Visit) -> Response:
     )
 
 
+def begin_oidc(visit: Visit) -> Response:
+    """Send the browser to the OpenID provider."""
+    provider = _provider(visit)
+    begun = provider.begin()
+    visit.sign_in("", {"kind": "oidc", **begun.kept, "next": visit.query("next")})
+    return RedirectResponse(begun.url, status_code=303)
+
+
+def finish_oidc(visit: Visit) -> Response:
+    """Sign in whom the provider says; what was kept for it is good once."""
+    provider = _provider(visit)
+    kept = {name: str(visit.kept(name) or "") for name in ("state", "nonce", "verifier", "next")} if visit.kept("kind") == "oidc" else {}
+    visit.sign_out()
+    who = provider.finish(dict(visit.request.query_params), kept, now=visit.now)
+    if visit.parts.grants_of is not None:
+        try:
+            visit.parts.grants_of(who)
+        except NotFoundError:
+            return visit.page("fault.html", code=403, title="You have no role here", what=_NO_ROLE)
+    visit.sign_in(who, {"kind": "staff"})
+    path = kept.get("next", "")
+    return RedirectResponse(path if is_local(path) else visit.url("office.queue"), status_code=303)
+
+
+_NO_ROLE = "You are signed in, but the directory of this installation gives you no role. Ask whoever looks after it."
+
+
+def _provider(visit: Visit) -> OpenIdProvider:
+    if visit.parts.oidc is None:
+        raise NotFoundError("page", "oidc")
+    return visit.parts.oidc
+
+
 def sign_out(visit: Visit) -> Response:
     """End the session on the server."""
     visit.sign_out()
@@ -51,5 +89,4 @@ def sign_out(visit: Visit) -> Response:
 
 def _next(visit: Visit) -> str:
     path = visit.query("next")
-    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if is_local else visit.url("office.queue")
+    return path if is_local(path) else visit.url("office.queue")

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 from starlette.responses import Response
 
+from workflow.engine.acts import retry
 from workflow.errors import NotFoundError, Reason, RefusedError
 from workflow.ports import InstanceQuery, MessageQuery
 from workflow.states.definition import RoleName
@@ -137,8 +138,12 @@ def outbox(visit: Visit) -> Response:
         raise NotFoundError("page", "outbox")
     said = ""
     if visit.is_post:
-        with visit.engine.reads() as reads:
-            is_due = reads.retry(visit.form.text("message"), now=visit.now)
+        if not holds(actor, OPERATORS):  # who may see everything may not therefore change it
+            reason = Reason(
+                code="role_missing", message="Only an operator makes a message due again.", needed="the role administrator or helpdesk"
+            )
+            raise RefusedError((reason,))
+        is_due = retry(visit.engine, visit.form.text("message"), actor=actor)
         said = visit.say("The message is due again.") if is_due else visit.say("This message was not given up, so nothing was changed.")
     state = visit.query("state") or "dead"
     with visit.engine.reads() as reads:

@@ -23,6 +23,8 @@ def routes(parts: SiteParts, *, prefix: str = "") -> list[Route]:
     room = Room(parts=parts, system="office", sign_in=SIGN_IN if has_own else None, who=entering.staff_of)
     own = [
         room.page(f"{prefix}/sign-in", entering.sign_in, name=SIGN_IN, posts=True),
+        room.page(f"{prefix}/oidc", entering.begin_oidc, name="office.oidc"),
+        room.page(f"{prefix}/oidc/back", entering.finish_oidc, name="office.oidc_back"),
         room.page(f"{prefix}/sign-out", entering.sign_out, name="office.sign_out", posts=True),
     ]
     return [
