@@ -19,8 +19,10 @@ import base64
 import hashlib
 import json
 import re
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,11 @@ FORM = 1
 MOST_BYTES = 200_000_000
 COMMITMENT_TAG = b"workflow/commitment/1\x00"
 SIGNATURE_LINE = re.compile("\u2014 (\\S+) (\\S+)")
+UNREADABLE = (
+    *(OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What a file that is no bundle makes of the libraries that read it; a program that verifies never ends in a traceback."""
 ENTRY = re.compile(r"(entries|publications)/([0-9]{6})\.json")
 
 
@@ -255,7 +262,7 @@ def main(run: Callable[..., Found] = verify) -> int:
     except RefusedError as refused:
         print(f"REFUSED: {refused}")
         return 1
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         print(f"REFUSED: this is no bundle that can be read ({type(error).__name__}: {error}).")
         return 1
     for word, lines in (("PROVED", found.proved), ("NOT PROVED", found.not_proved)):

@@ -23,6 +23,7 @@ from benchmarks.alone import figures_alone
 from benchmarks.auditing import figures_of_auditing
 from benchmarks.figures import Figure
 from benchmarks.floors import PlainPostgres, PlainSqlite
+from benchmarks.large import figures_of_memory, figures_of_proving
 from tests.support.postgres import new_database, server
 
 
@@ -52,6 +53,10 @@ def _fire(name: str, plain: PlainPostgres | PlainSqlite, url: str, goal: float, 
     ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, right), rounds=7, count=scale)
     detail = f"{our:,.0f}/s against {floor:,.0f}/s"
     yield Figure(f"fire, {name}, 1 caller", ratio, "of plain", f">= {goal}", ratio >= goal, detail)
+    queued = ours.start(engine, "queued")
+    ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, queued), rounds=5, count=scale // 2)
+    detail = f"{our:,.0f}/s against {floor:,.0f}/s; the floor keeps no queue"
+    yield Figure(f"the same, {name}, with a row in a queue", ratio, "of plain", "(none)", True, detail)
     ratio, fired, started = paired(lambda: ours.step(engine, right), lambda: ours.start(engine), rounds=5, count=scale // 2)
     slower = 1 / ratio
     yield Figure(f"start, {name}", slower, "x a fire", "<= 1.5", slower <= 1.5, f"{started:,.0f}/s against {fired:,.0f}/s")
@@ -101,6 +106,8 @@ def measure(scale: int) -> Iterator[Figure]:
     yield from _imports()
     yield from figures_alone(scale)
     yield from figures_of_auditing(scale * 400)
+    yield from figures_of_proving(min(scale * 3_500, 1_000_000))
+    yield from figures_of_memory(min(scale * 350, 100_000))
     with tempfile.TemporaryDirectory() as folder:
         with _closing(PlainSqlite(Path(folder) / "plain.db")) as plain:
             yield from _fire("SQLite", plain, f"sqlite:///{folder}/ours.db", 0.5, scale)

@@ -43,6 +43,21 @@ def test_instants_are_written_in_utc_and_read_back(naive, minutes):
     assert read_instant(text) == at
 
 
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 11, 23, 19, 31, 57, tzinfo=UTC), "2026-11-23T19:31:57.000000Z"),
+        (datetime(2026, 11, 23, 19, 31, 57, 1, tzinfo=UTC), "2026-11-23T19:31:57.000001Z"),
+        (datetime(2026, 11, 23, 20, 31, 57, 120_000, tzinfo=timezone(timedelta(hours=1))), "2026-11-23T19:31:57.120000Z"),
+        (datetime(2026, 11, 23, 23, 30, tzinfo=timezone(timedelta(hours=-1))), "2026-11-24T00:30:00.000000Z"),
+    ],
+)
+def test_an_instant_has_one_written_form(at, text):
+    """Whatever the zone and however many digits, an instant is written in one way, and read back."""
+    assert text == instant(at)
+    assert at == read_instant(text)
+
+
 def test_instants_sort_as_text():
     """The written form keeps the order of instants."""
     earlier, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC)

@@ -129,6 +129,8 @@ def test_no_byte_can_be_changed(place, byte):
         f"{ORIGIN}\n99999999999999999999\n{base64.b64encode(bytes(32)).decode()}\n",
         f"{ORIGIN}\n5\n{base64.b64encode(bytes(32)).decode()[:-2]}B=\n",  # bits behind the end
         f"\n5\n{base64.b64encode(bytes(32)).decode()}\n",
+        f"{ORIGIN}\n5\n{'!' * 44}\n",  # no base64
+        f"{ORIGIN}\n5\n{'A' * 43}\n",  # cut
     ],
 )
 def test_a_text_that_is_no_checkpoint_is_refused(text):
@@ -186,6 +188,18 @@ def test_a_proof_survives_being_written(size, data):
     assert not read.holds_for(bytes(32))
 
 
+def test_a_written_proof_is_one_text_that_proves_one_leaf():
+    """The header, the index, the path and the checkpoint; who reads it can tell the leaf from any other, also where the path is empty."""
+    for index, size in ((3, 9), (8, 9), (0, 1)):
+        made, leaves = proof_of(index, size)
+        text = made.write()
+        assert text.startswith(f"c2sp.org/tlog-proof@v1\nindex {index}\n")
+        assert len(made.path) + 2 == len(text.partition("\n\n")[0].split("\n"))
+        read = Proof.read(text)
+        assert (made, size) == (read, read.checkpoint.size)
+        assert [read.holds_for(leaf) for leaf in leaves] == [at == index for at in range(size)]
+
+
 def test_a_proof_that_is_written_otherwise_is_refused():
     """A proof has its header, a plain index, whole hashes, and a checkpoint behind an empty line."""
     text = proof_of(3, 9)[0].write()
@@ -195,7 +209,8 @@ def test_a_proof_that_is_written_otherwise_is_refused():
         text.replace("index 3", "index three"),
         text.replace("index 3\n", "index 3\nAAAA\n"),
         text.replace("index 3\n", "index 3\n!!!!\n"),
-        text.replace("index 3\n", "index 3\n" + base64.b64encode(bytes(32)).decode() + "\n" * 64),
+        text.replace("index 3\n", "index 3\n" + (base64.b64encode(bytes(32)).decode() + "\n") * 64),
+        text.partition("\n\n")[0],
         "",
     ):
         with pytest.raises(AuditError):

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from tests.support.histories import Recorded
 from tests.support.worlds import calendar, world
+from workflow.audit.entry import Head, Witnessed, record_witnessed
 from workflow.audit.explain import explain
 from workflow.errors import AuditError
 from workflow.states.definition import Digest
 from workflow.states.instance import Actor
+from workflow.states.verdict import Kind
 
 TEXT = """
 definition: asks
@@ -151,6 +153,66 @@ def test_a_disarmed_and_a_reached_deadline():
     late = begun()
     late.wait(days=3)
     assert [one(late, f"requested.{name}").end for name in ("remind", "breach", "hours")] == ["reached", "running", "running"]
+
+
+def test_a_deadline_that_stands_still_is_said_to_be_paused():
+    """While the applicant is asked nothing is due: the stretches end with one that does not count, and there is no due instant."""
+    run = begun()
+    run.wait(minutes=30)
+    run.fire("wonder", TEAM)
+    run.wait(days=1)
+    found = one(run, "requested.remind")
+    assert (found.end, found.due_at, found.computed_due_at, found.ended_by) == ("paused", None, None, None)
+    assert [(s.is_paused, s.ends_at) for s in found.stretches] == [(False, FRIDAY + timedelta(minutes=30)), (True, run.now)]
+    assert found.counted == timedelta(minutes=30)
+
+
+def test_a_second_report_arms_a_deadline_again():
+    """A mail that is sent twice starts its deadline twice; a second report of an earlier instant gives the first life nothing."""
+    run = begun()
+    effect = run.steps[0].effects[0]
+    run.report(effect, "mailed", at=run.now)
+    run.wait(hours=1)
+    run.report(effect, "mailed", at=run.now)
+    run.report(effect, "mailed", at=run.now - timedelta(minutes=20))
+    lives = [deadline for deadline in explained(run) if deadline.timer == "requested.stale"]
+    assert [(life.end, life.counted) for life in lives] == [
+        ("armed again", timedelta(hours=1)),
+        ("armed again", timedelta(minutes=-20)),
+        ("running", timedelta(minutes=20)),
+    ]
+    assert [segment.reason for segment in lives[1].stretches[0].segments] == ["the report is of an earlier instant"]
+    assert all(life.agrees for life in lives)
+
+
+def test_a_refusal_takes_nothing_from_a_deadline():
+    """An entry that changed no state says nothing about deadlines; they are explained as without it."""
+    run = begun()
+    without = explained(run)
+    seen = Witnessed(kind=Kind.REFUSED, event="close", actor=PERSON.id, occurred_at=run.now, state="requested.waiting")
+    head = Head(sequence=run.entries[-1].sequence, hash=run.entries[-1].entry_hash)
+    digests = {"definition": WORLD.definition.digest, "calendar": PLAIN.digest}
+    run.entries.append(record_witnessed(seen, run.instance.id, after=head, recorded_at=run.now, digests=digests))
+    assert explained(run) == without
+
+
+def test_a_deadline_without_a_calendar_is_explained():
+    """Elapsed time needs no calendar, and a history that names none is explained all the same."""
+    bare = TEXT.replace("calendar: office\n", "").replace("1bd", "P1D").replace("2bd", "P2D").replace("10bh", "PT10H")
+    run = Recorded(world=world(bare), now=FRIDAY)
+    run.begin(PERSON)
+    definitions = {run.world.definition.digest: run.world.definition}
+    found = {one.timer: one for one in explain(run.entries, definitions=definitions, calendars={}, now=run.now)}
+    assert (found["requested.remind"].due_at, found["requested.remind"].agrees) == (FRIDAY + timedelta(days=1), True)
+    assert found["requested.remind"].stretches[0].calendar == ""
+
+
+def test_a_history_that_begins_in_the_middle_is_an_audit_error():
+    """A deadline that is moved and was never armed: the beginning of the history is missing, and that is said."""
+    run = begun()
+    run.fire("wonder", TEAM)
+    with pytest.raises(AuditError, match=r"Entry 2 moves the deadline requested\.\w+, which was not armed"):
+        explain(run.entries[1:], definitions={}, calendars=CALENDARS, now=run.now)
 
 
 def test_outside_office_hours_does_not_count():

@@ -106,6 +106,42 @@ def test_known_consistency(first, second, expected):
     assert expected == [one.hex() for one in consistency_path(nodes(LEAVES[:second]), first=first, second=second)]
 
 
+@pytest.mark.parametrize("size", range(1, 18))
+def test_every_leaf_of_every_small_tree_is_proved_and_nothing_else_is(size):
+    """Up to 17 leaves, without exception: the proof of a leaf verifies, and with one thing changed it does not."""
+    leaves = some(size)
+    root = mth(leaves)
+    for index, leaf in enumerate(leaves):
+        good = inclusion_path(nodes(leaves), index=index, size=size)
+        assert path(index, leaves) == list(good)
+        assert merkle.is_included(leaf, index=index, size=size, path=good, root=root)
+        for wrong in (
+            {"index": size},
+            {"index": -1},
+            {"path": (*good, root)},
+            {"root": bytes(32)},
+            *({"path": (*good[:at], bytes(32), *good[at + 1 :])} for at in range(len(good))),
+            *({"path": good[:at]} for at in range(len(good))),
+        ):
+            assert not merkle.is_included(leaf, **{"index": index, "size": size, "path": good, "root": root} | wrong), wrong
+
+
+@pytest.mark.parametrize("second", range(1, 18))
+def test_every_small_tree_begins_with_each_of_its_beginnings_and_nothing_else_does(second):
+    """Up to 17 leaves, without exception: the proof that a tree begins with another verifies, and with one thing changed it does not."""
+    leaves = some(second)
+    for first in range(second + 1):
+        made = consistency_path(nodes(leaves), first=first, second=second)
+        known = {"first": first, "first_root": mth(leaves[:first]), "second": second, "second_root": mth(leaves), "path": made}
+        assert merkle.is_consistent(**known)
+        wrongs = [{"first_root": bytes(32)}, {"path": (*made, bytes(32))}, *({"path": made[:at]} for at in range(len(made)))]
+        wrongs += [{"path": (*made[:at], bytes(32), *made[at + 1 :])} for at in range(len(made))]
+        wrongs += [{"second_root": bytes(32)}] if first else []
+        wrongs += [{"first": second, "second": first}, {"first": -1}] if first < second else []
+        for wrong in wrongs:
+            assert not merkle.is_consistent(**known | wrong), (first, wrong)
+
+
 def test_a_leaf_is_no_node():
     """A leaf whose data are two hashes is not the node over them: the prefixes part them."""
     assert merkle.leaf_hash(LEAVES[0] + LEAVES[1]) != merkle.node_hash(LEAVES[0], LEAVES[1])

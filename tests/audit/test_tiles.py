@@ -72,3 +72,17 @@ def test_a_missing_or_short_tile_is_told():
         Nodes(lambda _level, _number: None, 300)(0, 0)
     with pytest.raises(AuditError, match="right edge"):
         Growth(300, {0: store[0, 1]})
+    with pytest.raises(AuditError, match="cannot have -1 leaves"):
+        Growth(-1)
+
+
+def test_a_tile_knows_its_width_and_its_place():
+    """What is written for a tree of 300 are a full tile, a partial one of 44 and the one above them, each under its own name."""
+    made = Growth().extend(some(300))
+    assert [(256, "tile/0/000"), (44, "tile/0/001.p/44"), (1, "tile/1/000.p/1")] == [(tile.width, tile.path) for tile in made]
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 300, 65_536, 65_537])
+def test_the_edge_is_what_is_partial_of_the_layout(size):
+    """What a tree keeps to grow are its partial tiles; a tree of 256 or 65,536 leaves has none but the highest."""
+    assert [one for one in tiles.layout(size) if one[2] < 256] == list(tiles.edge(size))

@@ -18,6 +18,7 @@ from tests.support.commands import program_environment
 from tests.support.postgres import drop_database, new_database
 from tests.support.tampering import Forger
 from workflow.audit import merkle
+from workflow.audit.checkpoint import Checkpoint
 from workflow.audit.proofs import consistency_path
 from workflow.audit.tiles import Growth, Nodes, layout
 from workflow.auditing import drain, make_checkpoint, sequencing, signers_of
@@ -38,6 +39,38 @@ while True:
     except (ConflictError, StoreError):
         pass
 """
+
+
+DYING = """
+import contextlib, os, signal, sys, workflow_store
+from workflow_store.sequencer import Sequencer
+
+class Dying:
+    \"\"\"A database whose user is killed just before a statement that begins so, or before the commit.\"\"\"
+    def __init__(self, database, at):
+        self.database, self.at, self.book, self.rows = database, at, database.book, database.rows
+    @contextlib.contextmanager
+    def transaction(self):
+        with self.database.transaction() as run:
+            yield Run(run, self.at)
+
+class Run:
+    def __init__(self, run, at):
+        self.run, self.at = run, at
+    def rows(self, statement, values):
+        if self.at in statement.text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.run.rows(statement, values)
+    def commit(self):
+        if self.at == "COMMIT":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.run.commit()
+
+Sequencer(Dying(workflow_store.connect(sys.argv[1])._database, sys.argv[2])).run()
+print("was not killed")
+"""
+STAGES = ('INSERT INTO "workflow_leaves"', 'DELETE FROM "workflow_unsequenced"', 'INSERT INTO "workflow_tiles"', "COMMIT")
+"""What a batch writes, in its order."""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -73,6 +106,13 @@ def positions(store) -> list[tuple[str, int]]:
         leaves = list(snapshot.leaves())
     assert list(range(len(leaves))) == [leaf.position for leaf in leaves]
     return [(leaf.instance_id, leaf.sequence) for leaf in leaves]
+
+
+def make_head(store):
+    """Sign what is in the tree, as somebody outside would keep it."""
+    with store.snapshot() as snapshot:
+        size = snapshot.leaf_count()
+        return Checkpoint(origin="access.example.org/workflow", size=size, root=Growth.read(snapshot.tile, size).root())
 
 
 def assert_whole(store, heads=()) -> None:
@@ -216,6 +256,21 @@ def test_what_is_wrong_is_told_once(tree, url, caplog):
     assert 2 == len(told), told
     assert "audit verify" in told[0]
     assert "right again" in told[1]
+
+
+def test_a_kill_within_a_batch_leaves_nothing_of_it(tree, url):
+    """Whoever is killed with -9 before any of the statements of a batch, or before its commit, has done nothing; the next one does it all."""
+    save(tree, "i1", 5)
+    tree.sequencer().run(limit=2)
+    before = positions(tree)
+    head = make_head(tree)
+    for at in STAGES:
+        command = [sys.executable, "-c", DYING, url, at]
+        done = subprocess.run(command, capture_output=True, text=True, env=program_environment(), timeout=60, check=False)
+        assert ("", "", -signal.SIGKILL) == (done.stdout, done.stderr, done.returncode), at
+    assert (before, 3) == (positions(tree), tree.sequencer().backlog().count)
+    assert 3 == tree.sequencer().run()
+    assert_whole(tree, [head])
 
 
 @pytest.mark.slow

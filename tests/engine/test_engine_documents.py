@@ -13,6 +13,7 @@ from workflow.errors import NotFoundError
 from workflow.load import read_calendar
 from workflow.ports import Document
 from workflow.states.instance import Actor, Event
+from workflow.states.semantics import digest_of
 
 TEXT = """
 definition: reviews
@@ -47,7 +48,9 @@ horizon: 2028-12-31
 days_off: {"{}" if not lines else ""}{lines}
 """.encode()
     read = read_calendar(text, name="office.yaml")
-    return Document(kind="calendar", name=read.name, digest=read.digest, text_digest=read.digest, content=canonical(read.data), text=text)
+    return Document(
+        kind="calendar", name=read.name, digest=read.digest, text_digest=digest_of(text), content=canonical(read.data), text=text
+    )
 
 
 @pytest.fixture

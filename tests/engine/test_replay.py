@@ -18,6 +18,9 @@ from workflow.engine.archive import Archive
 from workflow.states.instance import ActorId
 
 
+pytestmark = pytest.mark.measured  # what `workflow.audit.replay` is tested by
+
+
 def replayed(house: House, id_: str, rows=None):
     archive = Archive(house.engine)
     rows = archive.entries(id_) if rows is None else rows

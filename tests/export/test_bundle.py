@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import json
+import re
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -71,14 +74,37 @@ def refused(path: Path, key: str, kept: str | None = None) -> bool:
     return False
 
 
-def test_it_verifies_alone(case):
-    """In a process without our package the bundle is proved in words, and what is not proved is said too."""
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """An empty environment: an interpreter of its own, the one package, and the one file; gives how to run a file there."""
+    place = tmp_path_factory.mktemp("alone")
+    venv.create(place / "env", with_pip=False)
+    packages = next((place / "env" / "lib").glob("python*/site-packages"))
+    for name in ("cryptography", "cffi", "_cffi_backend"):  # cffi is what `cryptography` needs
+        found = importlib.util.find_spec(name)
+        assert found is not None
+        assert found.origin is not None
+        real = Path(found.origin).parent if found.submodule_search_locations else Path(found.origin)
+        (packages / real.name).symlink_to(real)
+    (place / "verify_bundle.py").write_bytes((ROOT / "verify_bundle.py").read_bytes())
+    (place / "inside.py").write_text(
+        "import pkgutil, sys\nprint(*sorted(m.name for m in pkgutil.iter_modules() if 'site-packages' in m.module_finder.path))"
+    )
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        program = [str(place / "env" / "bin" / "python"), "-I", *map(str, arguments)]
+        return subprocess.run(program, capture_output=True, text=True, cwd=place, timeout=60, check=False)
+
+    assert run("inside.py").stdout.split() == ["_cffi_backend", "cffi", "cryptography"]
+    assert "ModuleNotFoundError" in run("-c", "import workflow").stderr
+    return run
+
+
+def test_it_verifies_alone(case, alone):
+    """In an environment that has `cryptography` and nothing else the bundle is proved in words, and what is not proved is said too."""
     path, key, kept, _ = case
     (path.parent / "kept.txt").write_text(kept, encoding="utf-8")
-    alone = path.parent / "verify_bundle.py"
-    alone.write_bytes((ROOT / "verify_bundle.py").read_bytes())
-    command = [sys.executable, "-I", str(alone), str(path), "--key", key, "--checkpoint", str(path.parent / "kept.txt")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=path.parent, timeout=60, check=False)
+    done = alone("verify_bundle.py", path, "--key", key, "--checkpoint", path.parent / "kept.txt")
     assert done.returncode == 0, done.stdout + done.stderr
     proved, _, rest = done.stdout.partition("NOT PROVED")
     for word in ("chain without a gap", "in the tree", "by the key that you gave", "that you have kept", "published ones", "1 opened"):
@@ -106,13 +132,53 @@ def test_making_it_is_recorded(case):
 
 
 def test_a_changed_byte_is_refused_in_every_file(case, tmp_path):
-    """A byte that is changed anywhere is seen by the manifest."""
+    """A byte that is changed in any file is seen by the manifest, and the reason names the file."""
     path, key, _, _ = case
     files = files_of(path)
-    for name in files:
-        touched = written(tmp_path / "touched.zip", files | {name: flipped(files[name])}, is_manifest_kept=name != "manifest.json")
-        if name != "manifest.json":
-            assert refused(touched, key), name
+    for name in sorted(set(files) - {"manifest.json"}):
+        touched = written(tmp_path / "touched.zip", files | {name: flipped(files[name])}, is_manifest_kept=True)
+        with pytest.raises(verify_bundle.RefusedError, match=f"^{re.escape(name)} is not the file that the manifest names"):
+            verify_bundle.verify(touched, keys=[key])
+
+
+def test_a_changed_manifest_is_refused(case, tmp_path):
+    """Whatever the manifest says otherwise, of the case or of a file, is refused with a reason."""
+    path, key, _, _ = case
+    files = files_of(path)
+    said = json.loads(files["manifest.json"])
+    others = {"form": 2, "instance": "another", "entries": said["entries"] - 1, "head": "0" * 64, "files": {}}
+    assert set(others) == set(said)
+    for name, value in others.items():
+        touched = tmp_path / "touched.zip"
+        with zipfile.ZipFile(touched, "w") as bundle:
+            for other, data in (files | {"manifest.json": json.dumps(said | {name: value}).encode()}).items():
+                bundle.writestr(other, data)
+        with pytest.raises(verify_bundle.RefusedError):
+            verify_bundle.verify(touched, keys=[key])
+
+
+def test_a_changed_byte_of_the_zip_is_refused_alone(case, alone, tmp_path):
+    """In the empty environment, too, a byte that is changed in the zip itself is refused with a reason, and never with a traceback."""
+    path, key, _, _ = case
+    raw = path.read_bytes()
+    for at in (0, len(raw) // 3, len(raw) // 2, len(raw) - 20):
+        (tmp_path / "touched.zip").write_bytes(raw[:at] + bytes([raw[at] ^ 0x55]) + raw[at + 1 :])
+        done = alone("verify_bundle.py", tmp_path / "touched.zip", "--key", key)
+        assert (done.returncode, done.stderr) == (1, ""), done.stdout
+        assert done.stdout.startswith("REFUSED: ")
+
+
+def test_no_byte_of_the_zip_changes_what_is_proved(case, tmp_path):
+    """A byte changed anywhere in the zip is refused, or changes nothing of what is in it (dates and the like of the container)."""
+    path, key, _, _ = case
+    raw, files, touched = path.read_bytes(), files_of(path), tmp_path / "touched.zip"
+    for at in range(0, len(raw), 173):
+        touched.write_bytes(raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :])
+        try:
+            verify_bundle.verify(touched, keys=[key])
+        except (verify_bundle.RefusedError, *verify_bundle.UNREADABLE):
+            continue
+        assert files_of(touched) == files, at
 
 
 def test_a_forger_who_makes_the_manifest_fit_is_refused(case, tmp_path):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tests.engine.conftest import ADMIN, House
 from tests.support.approvals import whole
+from workflow.bootstrap import note_keys
+from workflow.engine.acts import Act, record_act
 from workflow.engine.archive import Archive
 from workflow.export.exceptions import report
 from workflow.export.files import export
 from workflow.export.population import Wanted
 from workflow.states.instance import Actor, Event
+from workflow.states.verdict import Kind
 from workflow.testing.store import MemoryStore
 
 AUTOMATIC = """
@@ -39,6 +42,9 @@ def test_refusals_deputies_erasures_and_exports(tmp_path):
     house, id_ = whole()
     archive = Archive(house.engine)
     export(archive, Wanted(), tmp_path / "x.csv", form="csv", actor=Actor.of("aud"))
+    house.engine.disclose(id_, actor=Actor.of("hal"), basis="she asked", fields=["email"])
+    record_act(house.engine, Act(kind=Kind.UPGRADED, event="upgrade", actor=Actor.of("ops"), payload={"release": "1.2"}))
+    note_keys(house.engine)
     house.engine.erase("ana", basis="asked for", actor=ADMIN)
     found = report(archive, Wanted())
     assert found.histories == 1
@@ -48,6 +54,10 @@ def test_refusals_deputies_erasures_and_exports(tmp_path):
     assert [(one.actor, one.event, one.detail) for one in found.deputies] == [("dee", "approve", "for ben")]
     assert [(one.instance_id, one.actor, one.detail) for one in found.erasures] == [(id_, "admin", "asked for")]
     assert [(one.actor, one.detail.partition(",")[0]) for one in found.exports] == [("aud", "csv")]
+    assert [(one.instance_id, one.actor, one.detail) for one in found.reads] == [(id_, "hal", "email (she asked)")]
+    told = [(one.event, one.detail) for one in found.administration]
+    assert told[0][1].startswith("definition access ")
+    assert told[1:] == [("upgrade", "to release 1.2"), ("change_keys", f"installation: {house.vault.kids[0]}")]
     assert found.breaches == [], "elapsed deadlines are no breach of an office's time"
 
 

@@ -37,7 +37,7 @@ def test_an_export_is_an_entry(tmp_path, form):
     }
     assert told == [(1, done.entries)]
     assert sorted(tmp_path.iterdir()) == sorted([path, *done.nets])
-    assert len(done.nets) == (form in {"xes", "ocel"})
+    assert len(done.nets) == (form in {"xes", "xes-all", "ocel"})
 
 
 def test_what_cannot_be_recorded_is_not_exported(tmp_path):

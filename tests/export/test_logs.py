@@ -16,7 +16,7 @@ from workflow.export.markup import text
 from workflow.export.ocel import write_ocel
 from workflow.export.pnml import AFTER, BEFORE, Net, net_of, pnml
 from workflow.export.population import Wanted, histories
-from workflow.export.xes import write_xes
+from workflow.export.xes import write_whole_xes, write_xes
 from workflow.states.instance import Event
 
 XES = "{http://www.xes-standard.org/}"
@@ -44,6 +44,24 @@ def is_run(net: Net, events: list[str]) -> bool:
     for event in events:
         at = {move.target for move in net.moves if move.source in at and move.event == event}
     return any(move.source in at and not move.event and move.target == AFTER for move in net.moves)
+
+
+def events_of(log: str) -> list[dict[str, str]]:
+    (trace,) = ET.fromstring(log).findall(f"{XES}trace")
+    return [{one.get("key"): one.get("value") for one in event} for event in trace.findall(f"{XES}event")]
+
+
+def test_the_whole_log_loses_nothing():
+    """Every entry is an event, refusals with their reasons; the completed events are the log of the steps, value by value."""
+    house, id_ = whole()
+    house.engine.disclose(id_, actor=VISITOR)
+    events, rows = events_of(written(house, write_whole_xes)), house.engine.history(id_)
+    assert [(int(one["sequence"]), one["hash"]) for one in events] == [(row.sequence, row.entry_hash.hex()) for row in rows]
+    refused = [one for one in events if one["lifecycle:transition"] == "ate_abort"]
+    assert [int(one["sequence"]) for one in refused] == [row.sequence for row in rows if row.kind == "event:refused"]
+    assert all(one["reasons"] for one in refused)
+    assert [one["concept:name"] for one in events if one["lifecycle:transition"] == "unknown"] == ["read"]
+    assert [one for one in events if one["lifecycle:transition"] == "complete"] == events_of(written(house, write_xes))
 
 
 def test_xes_is_the_steps_in_order():

@@ -1,15 +1,23 @@
-"""Running the command line as a program, as people and scripts do."""
+"""Running the command line as a program, as people and scripts do, or in this process where a program of its own proves no more."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from workflow.cli import main
 
 
 @dataclass(frozen=True)
@@ -51,3 +59,43 @@ def workflow(*arguments: str | Path, database: str | None = None, stdin: str = "
         check=False,
     )
     return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Let a command set up its logging for itself alone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+class _Terminal(io.StringIO):
+    """Standard error as a terminal has it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def typed(*arguments: str | Path, database: str | None = None, at_terminal: bool = False, **environ: str) -> Said:
+    """Run ``workflow`` in this process; a tenth of a second instead of two. Standard input cannot be given.
+
+    With `at_terminal` standard error is a terminal, as for whoever redirects standard output to a file.
+    """
+    out, err, code = io.StringIO(), _Terminal() if at_terminal else io.StringIO(), 0
+    given = {"WORKFLOW_ENVIRONMENT": "development", "COLUMNS": "80", **environ}
+    if database is not None:
+        given["WORKFLOW_DATABASE_URL"] = database
+    with pytest.MonkeyPatch.context() as environment, redirect_stdout(out), redirect_stderr(err), _logging_kept():
+        for name in [name for name in os.environ if name.startswith("WORKFLOW_")]:
+            environment.delenv(name)
+        for name, value in given.items():
+            environment.setenv(name, value)
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return Said(code=code, out=out.getvalue(), err=err.getvalue())

@@ -5,8 +5,10 @@ Promises: deterministic; nothing is generated from what is not committed itself.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from workflow.cli.app import app
 from workflow.load import load
 from workflow.load.schema import schema_text
 from workflow.states import graph
+from workflow.web.api import create_api
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "cpms-access"
@@ -33,8 +36,15 @@ def generated() -> dict[Path, str]:
         ROOT / "definitions" / "schema.json": schema_text(),
         ROOT / "docs" / "images" / f"{REFERENCE}.svg": graph.svg(definition).rstrip("\n") + "\n",
         ROOT / "docs" / "cli.md": command_reference(),
+        ROOT / "docs" / "openapi.json": api_document(),
         readme: between(readme.read_text(encoding="utf-8"), "state machine", picture),
     }
+
+
+def api_document() -> str:
+    """Give the OpenAPI document of the HTTP API; it is the same for every engine."""
+    api = create_api(lambda _: nullcontext(), identify=lambda _: None)  # type: ignore[arg-type]  # nothing is asked of the engine
+    return json.dumps(api.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def between(text: str, name: str, content: str) -> str:

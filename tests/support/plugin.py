@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import is_hypothesis_test
 
+_MEASURED = ("tests/states/", "tests/audit/", "tests/load/test_bad_definitions.py", "tests/load/test_good_definitions.py")
+"""Tests of the two pure rooms, apart from modules that say so themselves (`pytestmark = pytest.mark.measured`)."""
 _SERVER = pytest.StashKey[str]()
 _ENDING = pytest.StashKey[ExitStack]()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what counts for the coverage of the pure rooms: a property does not, because its examples differ from run to run."""
+    if item.nodeid.startswith(_MEASURED) and not is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker(pytest.mark.measured)
 
 
 def _server(config: pytest.Config) -> str:

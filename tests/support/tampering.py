@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from workflow.audit.canonical import canonical_entry
+from workflow.audit.checkpoint import Checkpoint
+from workflow.audit.merkle import root_of
 from workflow.audit.tiles import Growth
+
+HISTORY = ("entries", "instances", "leaves", "tiles", "checkpoints", "unsequenced")
 
 
 class Forger:
@@ -19,6 +24,7 @@ class Forger:
     def __init__(self, url: str) -> None:
         self.engine = sa.create_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._is_kept = False
         self._drop_triggers()
 
     def close(self) -> None:
@@ -46,6 +52,21 @@ class Forger:
         with self.engine.begin() as on:
             return [dict(row._mapping) for row in on.execute(sa.text(statement.replace("{t}", "workflow_")), values)]
 
+    # Undoing, so that one database serves for many tamperings
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Undo at the end of the block what was done to the history within it."""
+        if not self._is_kept:
+            for name in HISTORY:
+                self.run(f"CREATE TABLE kept_{name} AS SELECT * FROM {{t}}{name}")
+            self._is_kept = True
+        yield
+        with self.engine.begin() as on:
+            for name in HISTORY:
+                on.exec_driver_sql(f"DELETE FROM workflow_{name}")
+                on.exec_driver_sql(f"INSERT INTO workflow_{name} SELECT * FROM kept_{name}")
+
     # Entries
 
     def entry(self, instance: str, sequence: int) -> Mapping[str, Any]:
@@ -71,11 +92,15 @@ class Forger:
 
     def rechain(self, instance: str) -> None:
         """Make every entry's hash fit again, from the first to the last, and the instance's head too."""
-        previous = b""
+        previous, fitted = b"", []
         rows = self.rows("SELECT sequence, canonical FROM {t}entries WHERE instance_id = :i ORDER BY sequence", i=instance)
         for row in rows:
-            body = orjson.loads(bytes(row["canonical"])) | {"previous": previous.hex(), "sequence": row["sequence"]}
-            previous = self._write(instance, row["sequence"], body)
+            canonical = canonical_entry(orjson.loads(bytes(row["canonical"])) | {"previous": previous.hex(), "sequence": row["sequence"]})
+            previous = hashlib.sha256(b"\x00" + canonical).digest()
+            fitted.append({"i": instance, "s": row["sequence"], "c": canonical, "h": previous})
+        with self.engine.begin() as on:
+            said = "UPDATE workflow_entries SET canonical = :c, entry_hash = :h WHERE instance_id = :i AND sequence = :s"
+            on.execute(sa.text(said), fitted)
         self.run("UPDATE {t}instances SET head = :n, head_hash = :h WHERE id = :i", n=len(rows), h=previous, i=instance)
 
     def delete_entry(self, instance: str, sequence: int) -> None:
@@ -109,12 +134,27 @@ class Forger:
             "SELECT e.instance_id, e.sequence, e.entry_hash FROM {t}leaves l "
             "JOIN {t}entries e ON e.instance_id = l.instance_id AND e.sequence = l.sequence ORDER BY l.position"
         )
-        self.run("DELETE FROM {t}leaves")
-        self.run("DELETE FROM {t}tiles")
-        for position, row in enumerate(rows):
-            self.run("INSERT INTO {t}leaves VALUES (:p, :instance_id, :sequence, :entry_hash)", p=position, **row)
-        for tile in Growth().extend([bytes(row["entry_hash"]) for row in rows]):
-            self.run("INSERT INTO {t}tiles VALUES (:a, :b, :c)", a=tile.level, b=tile.number, c=tile.hashes)
+        leaves = [{**row, "position": position} for position, row in enumerate(rows)]
+        tiles = [{"a": t.level, "b": t.number, "c": t.hashes} for t in Growth().extend([bytes(row["entry_hash"]) for row in rows])]
+        with self.engine.begin() as on:
+            on.exec_driver_sql("DELETE FROM workflow_leaves")
+            on.exec_driver_sql("DELETE FROM workflow_tiles")
+            on.execute(sa.text("INSERT INTO workflow_leaves VALUES (:position, :instance_id, :sequence, :entry_hash)"), leaves)
+            on.execute(sa.text("INSERT INTO workflow_tiles VALUES (:a, :b, :c)"), tiles)
+
+    def sign(self, note: Callable[[Checkpoint], str]) -> None:
+        """Keep a checkpoint of the tree as it is now, signed by somebody: it becomes the newest."""
+        rows = self.rows("SELECT leaf_hash FROM {t}leaves ORDER BY position")
+        leaves = [bytes(row["leaf_hash"]) for row in rows]
+        made = note(Checkpoint(origin=self.origin(), size=len(leaves), root=root_of(leaves)))
+        number, at = "SELECT coalesce(max(number), 0) + 1 FROM {t}checkpoints", "SELECT max(recorded_at) FROM {t}entries"
+        self.run(
+            f"INSERT INTO {{t}}checkpoints (number, size, note, recorded_at) VALUES (({number}), :s, :n, ({at}))", s=len(leaves), n=made
+        )
+
+    def origin(self) -> str:
+        """Give the log's name, by which everything was signed."""
+        return str(self.rows("SELECT note FROM {t}checkpoints ORDER BY number LIMIT 1")[0]["note"]).partition("\n")[0]
 
     def forget_checkpoints(self) -> None:
         self.run("DELETE FROM {t}checkpoints")

@@ -13,12 +13,17 @@ from typing import Any
 
 import orjson
 
-from tests.support.sound import Store
+from tests.support.sound import ORIGIN, VAULT, Store
+from workflow.audit.checkpoint import sign
+from workflow.auditing import signers_of
+from workflow.checks import KeyVault
+from workflow.settings import MasterKey
 
 ENTRY_COLUMNS = (
     "instance_id", "sequence", "kind", "event", "actor", "on_behalf_of", "from_state", "to_state", "occurred_at", "recorded_at",
     "canonical", "entry_hash",
 )  # fmt: skip
+OTHER = KeyVault([MasterKey(kid="other", secret=b"o" * 32)])
 LATER = "2031-01-01T00:00:00+00:00"
 LATER_MICROS = 1_924_992_000_000_000
 
@@ -205,6 +210,30 @@ def _tile(store: Store) -> None:
     store.forger.run("UPDATE {t}tiles SET hashes = :h WHERE level = 0 AND number = 0", h=bytes(32) + bytes(row["hashes"])[32:])
 
 
+def _signed(store: Store, *, vault: KeyVault = VAULT) -> None:
+    """Sign the tree as it is now by the log's own key, or by another."""
+    store.forger.sign(lambda head: sign(head, signers_of(vault, ORIGIN)))
+
+
+def _signed_rewrite(store: Store) -> None:
+    _retreed(store)
+    _signed(store)
+
+
+def _signed_alone(store: Store) -> None:
+    """Rewrite everything, sign it by the log's own key, and delete what was signed before."""
+    _retreed(store)
+    _signed(store)
+    store.forger.run("DELETE FROM {t}checkpoints WHERE number < (SELECT max(number) FROM {t}checkpoints)")
+    store.forger.run("UPDATE {t}checkpoints SET number = 1")
+
+
+def _signed_cut(store: Store) -> None:
+    """Cut the log and sign the shorter one: a checkpoint that is newer and smaller."""
+    _cut_with_tree(store)
+    _signed(store)
+
+
 TAMPERINGS: tuple[Tampering, ...] = (
     # Entries: each column is a test of its own, see test_tamper_matrix
     Tampering("entries", "edit one, its hash fitted", _rehashed, "entry:changed"),
@@ -281,6 +310,10 @@ TAMPERINGS: tuple[Tampering, ...] = (
     Tampering("checkpoints", "edit the note", _sql("UPDATE {t}checkpoints SET note = replace(note, 'access', 'excess')"), "checkpoint:key"),
     Tampering("checkpoints", "edit the note's form", _sql("UPDATE {t}checkpoints SET note = 'x' || note || 'x'"), "checkpoint:unreadable"),
     Tampering("checkpoints", "edit size", _sql("UPDATE {t}checkpoints SET size = size + 1"), "checkpoint:unreadable"),
+    Tampering("checkpoints", "sign the tree by another key", lambda s: _signed(s, vault=OTHER), "checkpoint:key"),
+    Tampering("checkpoints", "sign a rewritten tree by the log's own key", _signed_rewrite, "checkpoint:inconsistent"),
+    Tampering("checkpoints", "sign a tree that was cut by the log's own key", _signed_cut, "checkpoint:inconsistent"),
+    Tampering("checkpoints", "sign a rewritten tree by the log's own key, older ones deleted", _signed_alone, "checkpoint:inconsistent", needs_outside=True),
     Tampering("checkpoints", "delete an older one", _sql("DELETE FROM {t}checkpoints WHERE number = 1"), "checkpoint:deleted"),
     # What was delegated and published
     Tampering("delegations", "edit who", _sql("UPDATE {t}delegations SET deputy = 'mallory'"), "delegation:differs"),

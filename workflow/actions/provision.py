@@ -37,7 +37,8 @@ class Order:
         operation: ``create`` unless the definition says otherwise (``with: {operation: extend}`` or ``close``).
         subject: whose account.
         request: the instance that asks for it.
-        values: the instance's fields, opened; the system takes what it needs.
+        values: the instance's fields, opened; the system takes what it needs. After an erasure none of them is personal, so what
+            closes an account must find it by its subject.
     """
 
     reference: str
@@ -134,16 +135,20 @@ class SimulatedCpms:
         return len(self._accounts)
 
     def create_account(self, order: Order, /) -> str:
-        """Create the account, extend or close it; a subject has one, which opens again when it is created anew."""
+        """Create the account, extend or close it; a subject has one, which opens again when it is created anew.
+
+        Closing an account that was never made is done at once, and answers ``none``.
+        """
         with self._lock:
             if (done := self._done.get(order.reference)) is not None:
                 return done
             self._fail_if_told()
             account = self._changed(order)
-            self._accounts[account.subject] = account
-            self._done[order.reference] = account.id
+            if account is not None:
+                self._accounts[account.subject] = account
+            self._done[order.reference] = account.id if account else "none"
             self._keep()
-            return account.id
+            return self._done[order.reference]
 
     def _fail_if_told(self) -> None:
         if self._is_refusing:
@@ -152,7 +157,7 @@ class SimulatedCpms:
             self._failures_left -= 1
             raise ProvisioningError("CPMS is not available (simulated)", will_retry=True)
 
-    def _changed(self, order: Order) -> Account:
+    def _changed(self, order: Order) -> Account | None:
         existing = self._accounts.get(order.subject)
         match order.operation:
             case "create":
@@ -160,10 +165,10 @@ class SimulatedCpms:
                 return replace(fresh, is_closed=False)
             case "extend" if existing is not None:
                 return replace(existing, extended_count=existing.extended_count + 1)
-            case "close" if existing is not None:
-                return replace(existing, is_closed=True)
-            case "extend" | "close":
-                raise ProvisioningError(f"CPMS has no account to {order.operation} (simulated)", will_retry=False)
+            case "close":  # an erasure closes what may have been made; where nothing was made, nothing is open
+                return replace(existing, is_closed=True) if existing else None
+            case "extend":
+                raise ProvisioningError("CPMS has no account to extend (simulated)", will_retry=False)
             case _:
                 message = f"CPMS does not know the operation {order.operation!r} (simulated); known: create, extend, close"
                 raise ProvisioningError(message, will_retry=False)

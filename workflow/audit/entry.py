@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from workflow.audit.canonical import canonical_entry, instant
 from workflow.audit.commitment import commit
@@ -17,12 +18,14 @@ from workflow.errors import Reason
 from workflow.states.definition import Digest
 from workflow.states.effects import Effect
 from workflow.states.instance import ActorId, Grant, InstanceId, Timer
+from workflow.states.quick import maker, quick
 from workflow.states.verdict import Facts, Kind, Step
 
 FORM = 1
 """Version of the entry's form, in every entry as ``form``."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRow:
     """An entry as it is stored: canonical bytes with their hash, and projections that `verify` compares."""
@@ -60,6 +63,9 @@ class EntryRow:
         return None
 
 
+make_row = maker(EntryRow)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witnessed:
     """What is recorded when no step was made: a refusal, a summary of refusals, an administrative act.
@@ -80,8 +86,7 @@ class Witnessed:
     withheld: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(NamedTuple):
     """The end of a chain: sequence and hash of the newest entry (0 and empty for a new chain)."""
 
     sequence: int = 0
@@ -98,19 +103,24 @@ def record_step(step: Step, *, after: Head, recorded_at: datetime, digests: Mapp
         digests: of the documents used, by kind (``definition``, ``calendar``, ``catalogue``).
         salts: 32 random bytes per slot (``field:<name>``, ``payload:<name>``) of every personal value of the step.
     """
-    body = _frame(step.kind, step.event.name, step.event.actor.id, step.occurred_at)
-    body["on_behalf_of"] = step.on_behalf_of
-    body["roles"] = [str(grant) for grant in step.roles]
-    body["from"] = step.from_state
-    body["to"] = step.to_state
-    body["facts"] = dict(step.facts)
-    body["payload"] = {name: list(value) if isinstance(value, tuple) else value for name, value in step.payload.items()}
-    body["personal"] = _commitments(step, salts)
-    body["effects"] = [_effect(effect) for effect in step.effects]
-    body["suppressed"] = [_effect(effect) for effect in step.suppressed]
-    body["armed"] = [_timer(timer) for timer in step.armed]
-    body["disarmed"] = list(step.disarmed)
-    body["moved"] = [{"timer": old.key, "before": _due(old), "after": _due(new)} for old, new in step.moved]
+    before, personal = step.before, _commitments(step, salts) if step.is_personal else {}
+    body: dict[str, object] = {
+        "actor": step.event.actor.id,
+        "armed": [{"timer": timer.key, "due_at": _due(timer)} for timer in step.armed],
+        "disarmed": step.disarmed,
+        "effects": [_effect(effect) for effect in step.effects],
+        "event": step.event.name,
+        "facts": dict(step.facts),
+        "from": None if before is None else before.instance.state,
+        "kind": step.kind.value,
+        "moved": [{"timer": old.key, "before": _due(old), "after": _due(new)} for old, new in step.moved],
+        "on_behalf_of": step.on_behalf_of,
+        "payload": dict(step.payload),
+        "personal": personal,
+        "roles": [str(grant) for grant in step.roles],
+        "suppressed": [_effect(effect) for effect in step.suppressed],
+        "to": step.after.instance.state,
+    }
     if step.is_automatic:
         body["automatic"] = True
     return _seal(body, step.after.instance.id, after=after, recorded_at=recorded_at, digests=digests, occurred_at=step.occurred_at)
@@ -120,26 +130,27 @@ def record_witnessed(
     seen: Witnessed, instance_id: InstanceId, *, after: Head, recorded_at: datetime, digests: Mapping[str, Digest]
 ) -> EntryRow:
     """Make the entry of something that changed no state: a refusal, a summary, an administrative act."""
-    body = _frame(seen.kind, seen.event, seen.actor, seen.occurred_at)
-    body["on_behalf_of"] = seen.on_behalf_of
-    body["roles"] = [str(grant) for grant in seen.roles]
-    body["from"] = body["to"] = seen.state
-    body["facts"] = dict(seen.facts)
-    body["reasons"] = [
-        {"code": reason.private or reason.code, "public": reason.code, **({"field": reason.field} if reason.field else {})}
-        for reason in seen.reasons
-    ]
-    body["payload"] = dict(seen.payload)
-    body["withheld"] = list(seen.withheld)
+    body: dict[str, object] = {
+        "actor": seen.actor,
+        "event": seen.event,
+        "facts": dict(seen.facts),
+        "from": seen.state,
+        "kind": seen.kind.value,
+        "on_behalf_of": seen.on_behalf_of,
+        "payload": dict(seen.payload),
+        "reasons": [
+            {"code": reason.private or reason.code, "public": reason.code, **({"field": reason.field} if reason.field else {})}
+            for reason in seen.reasons
+        ],
+        "roles": [str(grant) for grant in seen.roles],
+        "to": seen.state,
+        "withheld": seen.withheld,
+    }
     return _seal(body, instance_id, after=after, recorded_at=recorded_at, digests=digests, occurred_at=seen.occurred_at)
 
 
-def _frame(kind: Kind, event: str, actor: ActorId, occurred_at: datetime) -> dict[str, object]:
-    return {"form": FORM, "kind": kind.value, "event": event, "actor": actor, "occurred_at": instant(occurred_at)}
-
-
 def _seal(
-    body: dict[str, object],
+    body: dict[str, Any],
     instance_id: InstanceId,
     *,
     after: Head,
@@ -149,21 +160,23 @@ def _seal(
 ) -> EntryRow:
     """Add the place in the chain, make the bytes and hash them."""
     sequence = after.sequence + 1
-    body["instance"] = instance_id
-    body["sequence"] = sequence
-    body["previous"] = after.hash.hex()
-    body["recorded_at"] = instant(recorded_at)
     body["documents"] = dict(digests)
+    body["form"] = FORM
+    body["instance"] = instance_id
+    body["occurred_at"] = said_at = instant(occurred_at)
+    body["previous"] = after.hash.hex()
+    body["recorded_at"] = said_at if recorded_at is occurred_at else instant(recorded_at)
+    body["sequence"] = sequence
     canonical = canonical_entry(body)
-    return EntryRow(
+    return make_row(
         instance_id=instance_id,
         sequence=sequence,
-        kind=str(body["kind"]),
-        event=str(body["event"]),
-        actor=str(body["actor"]),
-        on_behalf_of=body["on_behalf_of"],  # type: ignore[arg-type]  # put there above, as str or None
-        from_state=body["from"],  # type: ignore[arg-type]  # put there above, as str or None
-        to_state=body["to"],  # type: ignore[arg-type]  # put there above, as str or None
+        kind=body["kind"],
+        event=body["event"],
+        actor=body["actor"],
+        on_behalf_of=body["on_behalf_of"],
+        from_state=body["from"],
+        to_state=body["to"],
         occurred_at=occurred_at,
         recorded_at=recorded_at,
         canonical=canonical,
@@ -172,8 +185,6 @@ def _seal(
 
 
 def _commitments(step: Step, salts: Mapping[str, bytes]) -> dict[str, str]:
-    if not step.personal and not step.personal_payload:
-        return {}
     made = {f"field:{name}": commit(value, salts[f"field:{name}"]) for name, value in step.personal.items()}
     made |= {f"payload:{name}": commit(value, salts[f"payload:{name}"]) for name, value in step.personal_payload.items()}
     return made
@@ -186,10 +197,6 @@ def _effect(effect: Effect) -> dict[str, object]:
     if effect.link:
         said["link"] = effect.link
     return said
-
-
-def _timer(timer: Timer) -> dict[str, object]:
-    return {"timer": timer.key, "due_at": _due(timer)}
 
 
 def _due(timer: Timer) -> str | None:

@@ -21,7 +21,8 @@ import orjson
 
 from workflow.audit.canonical import read_instant
 from workflow.audit.delegations import Delegations
-from workflow.audit.entry import EntryRow, Head, record_step
+from workflow.audit.difference import Difference, difference
+from workflow.audit.entry import EntryRow
 from workflow.errors import DeadlineError
 from workflow.states.definition import Digest, EventName, FieldName, RoleName
 from workflow.states.effects import Effect
@@ -38,20 +39,6 @@ Worlds = Callable[[Mapping[str, Digest]], World]
 
 _GIVEN = "given"
 """Stands for a personal value: that there was one is known, what it was is not."""
-_COMPARED = ("from", "to", "roles", "on_behalf_of", "effects", "suppressed", "armed", "disarmed", "moved", "automatic", "occurred_at")
-_WORDS = {
-    "from": "the state before",
-    "to": "the state after",
-    "roles": "the roles",
-    "on_behalf_of": "the principal",
-    "effects": "the effects",
-    "suppressed": "the notices that were not sent",
-    "armed": "the deadlines that began to run",
-    "disarmed": "the deadlines that ended",
-    "moved": "the deadlines that moved",
-    "automatic": "whether the engine decided",
-    "occurred_at": "the instant",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +62,17 @@ class Replayed:
     illegal: Illegal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """An entry with the situation before and after it; `illegal` is None when it is legal."""
+
+    row: EntryRow
+    said: Mapping[str, Any]
+    before: Situation | None
+    after: Situation | None
+    illegal: Illegal | None = None
+
+
 class _Wrong(Exception):  # noqa: N818  # an answer while replaying, never seen outside
     """An entry is not legal."""
 
@@ -84,7 +82,14 @@ class _Wrong(Exception):  # noqa: N818  # an answer while replaying, never seen 
         self.message = message
 
 
-def replay(entries: Iterable[EntryRow], *, subject: ActorId, worlds: Worlds, delegations: Delegations) -> Replayed:
+def replay(
+    entries: Iterable[EntryRow],
+    *,
+    subject: ActorId,
+    worlds: Worlds,
+    delegations: Delegations,
+    on_stage: Callable[[Stage], None] = lambda _stage: None,
+) -> Replayed:
     """Replay a history.
 
     Args:
@@ -92,25 +97,37 @@ def replay(entries: Iterable[EntryRow], *, subject: ActorId, worlds: Worlds, del
         subject: who is being onboarded.
         worlds: the documents that the entries name.
         delegations: who could act for whom and when, from the system's chain.
+        on_stage: is told every legal entry with the situations before and after it.
 
     Returns:
         What was found; `illegal` is None when every entry is legal.
     """
+    last = None
+    for last in walk(entries, subject=subject, worlds=worlds, delegations=delegations):
+        if last.illegal is not None:
+            return Replayed(instance_id=last.row.instance_id, count=last.row.sequence - 1, situation=last.before, illegal=last.illegal)
+        on_stage(last)
+    if last is None:
+        return Replayed(instance_id=InstanceId(""), count=0, situation=None)
+    return Replayed(instance_id=last.row.instance_id, count=last.row.sequence, situation=last.after)
+
+
+def walk(entries: Iterable[EntryRow], *, subject: ActorId, worlds: Worlds, delegations: Delegations) -> Iterator[Stage]:
+    """Replay a history entry by entry; see `replay`. The first illegal entry is the last one given."""
     player = _Player(subject=subject, worlds=worlds, delegations=delegations)
-    row: EntryRow | None = None
     for row in entries:
+        said, before = orjson.loads(row.canonical), player.situation
+        illegal: Illegal | None = None
         try:
-            player.play(row, orjson.loads(row.canonical))
+            player.play(row, said)
         except _Wrong as wrong:
             illegal = Illegal(instance_id=row.instance_id, sequence=row.sequence, event=row.event, code=wrong.code, message=wrong.message)
-            return Replayed(instance_id=row.instance_id, count=row.sequence - 1, situation=player.situation, illegal=illegal)
         except (DeadlineError, EndlessTimersError) as error:
-            illegal = Illegal(
-                instance_id=row.instance_id, sequence=row.sequence, event=row.event, code="deadline_unknown", message=str(error)
-            )
-            return Replayed(instance_id=row.instance_id, count=row.sequence - 1, situation=player.situation, illegal=illegal)
-    instance_id = row.instance_id if row else InstanceId("")
-    return Replayed(instance_id=instance_id, count=row.sequence if row else 0, situation=player.situation)
+            code = "deadline_unknown"
+            illegal = Illegal(instance_id=row.instance_id, sequence=row.sequence, event=row.event, code=code, message=str(error))
+        yield Stage(row=row, said=said, before=before, after=player.situation, illegal=illegal)
+        if illegal is not None:
+            return
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,7 +197,7 @@ class _Player:
     def _start(self, world: World, said: Mapping[str, Any], now: datetime) -> Step:
         start = world.definition.start
         self._expect(said["event"] == start.event, "wrong_start", f"An onboarding starts with {start.event!r}.")
-        permitted = _permitted(world.table, said)
+        permitted = permitted_by_record(world.table, said)
         copied = ((a.field, a.copy_of) for a in start.assignments if a.copy_of is not None)
         copies = {name: permitted.payload[value] for name, value in copied if value in permitted.payload}
         self._judge_actor(world, said, None, now, starting_with=copies)
@@ -195,7 +212,7 @@ class _Player:
         self._expect(name in world.definition.events, "unknown_event", f"The definition has no event {name!r}.")
         self._expect(not world.definition.events[name].is_engine, "engine_only", f"{name!r} is fired by the engine alone.")
         self._judge_actor(world, said, situation, now)
-        permitted = _permitted(world.table, said)
+        permitted = permitted_by_record(world.table, said)
         return decide(world, situation, permitted, said["facts"], delegations=self.delegations.at(now), now=now)
 
     def _judge_actor(
@@ -270,20 +287,20 @@ class _Player:
 
     def _accept(self, row: EntryRow, said: Mapping[str, Any], step: Step) -> None:
         """Compare a step with the entry, and go on from it."""
-        if (wrong := _difference(row, said, step)) is not None:
-            raise wrong
+        if (wrong := difference(row, said, step)) is not None:
+            raise _Wrong(wrong.code, wrong.message)
         self.situation = step.after
 
     def _accept_any(self, row: EntryRow, said: Mapping[str, Any], steps: Iterable[Step]) -> None:
         """Go on from the first of several possible steps that is what the entry says."""
-        wrong: _Wrong | None = _Wrong("unknown_report", f"No action of the definition reports {row.event!r}.")
+        wrong = Difference(code="unknown_report", message=f"No action of the definition reports {row.event!r}.")
         for step in steps:
-            wrong = _difference(row, said, step)
-            if wrong is None:
+            found = difference(row, said, step)
+            if found is None:
                 self.situation = step.after
                 return
-        if wrong is not None:
-            raise wrong
+            wrong = found
+        raise _Wrong(wrong.code, wrong.message)
 
     def _known(self, world: World) -> Situation:
         if self.situation is None:
@@ -309,7 +326,7 @@ class _Player:
             raise _Wrong("to", f"The entry says the state was {said['to']!r}; the history leads to {state!r}.")
 
 
-def _permitted(table: Table, said: Mapping[str, Any]) -> Permitted:
+def permitted_by_record(table: Table, said: Mapping[str, Any]) -> Permitted:
     """Give what the decision saw: the recorded plain values; personal ones as given, because nothing may read them."""
     name = EventName(said["event"])
     payload: dict[str, object] = {key: tuple(value) if isinstance(value, list) else value for key, value in said["payload"].items()}
@@ -350,30 +367,3 @@ def _reports(world: World, situation: Situation, said: Mapping[str, Any], now: d
         effect = Effect(kind="", name="", link=link, serial=serial, done=done, failed=failed)
         for performed_at in dict.fromkeys(instants):
             yield report(world, situation, effect, name, performed_at=performed_at, now=now)
-
-
-def _difference(row: EntryRow, said: Mapping[str, Any], step: Step) -> _Wrong | None:
-    """Say what an entry says otherwise than the step that the definition leads to, None when nothing."""
-    bare = replace(step, personal={}, personal_payload={})
-    head = Head(sequence=row.sequence - 1, hash=b"")
-    made = orjson.loads(record_step(bare, after=head, recorded_at=row.recorded_at, digests={}, salts={}).canonical)
-    for key in _COMPARED:
-        if _ordered(key, said.get(key)) != _ordered(key, made.get(key)):
-            return _Wrong(key, f"{_WORDS[key].capitalize()}: recorded {_short(said.get(key))}, but it should be {_short(made.get(key))}.")
-    fields = {f"field:{name}" for name in step.personal}
-    found = {slot for slot in said.get("personal", {}) if slot.startswith("field:")}
-    if fields != found:
-        return _Wrong("personal", f"Personal fields: recorded {sorted(found)}, but it should be {sorted(fields)}.")
-    return None
-
-
-def _ordered(key: str, value: Any) -> Any:  # noqa: ANN401  # a part of an entry
-    """Put deadlines in order: that of an entry is the one in which the store gave them, which means nothing."""
-    if not value or key not in {"armed", "disarmed", "moved"}:
-        return value
-    return sorted(value, key=lambda one: one if isinstance(one, str) else one["timer"])
-
-
-def _short(value: object) -> str:
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= 200 else f"{text[:200]} ..."  # noqa: PLR2004  # a line of a report

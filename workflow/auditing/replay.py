@@ -13,7 +13,7 @@ from typing import Any
 
 from workflow.audit.canonical import instant
 from workflow.audit.entry import EntryRow
-from workflow.auditing.plans import Plan
+from workflow.audit.plans import Plan
 from workflow.ports import SYSTEM, Message
 from workflow.states.instance import Instance, Situation, Timer
 from workflow.states.verdict import Kind

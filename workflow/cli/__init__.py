@@ -7,19 +7,24 @@ those of `workflow.cli.exits`. Commands load what they need when they are called
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from workflow.errors import WorkflowError
 
 
-def main() -> None:
-    """Run the command line on the arguments of this process, and exit."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        arguments: what is typed behind ``workflow``; those of this process when None.
+    """
     from workflow.cli.app import app
     from workflow.cli.exits import code_of, tell
 
     try:
-        app(prog_name="workflow")
+        app(args=arguments, prog_name="workflow")
     except WorkflowError as error:
-        tell(error, is_json="--json" in sys.argv)
+        tell(error, is_json="--json" in (sys.argv if arguments is None else arguments))
         sys.exit(code_of(error))
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")

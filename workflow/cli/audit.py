@@ -67,6 +67,7 @@ def checkpoint(
 
     access = _access(database, key_file)
     vault = access.needed_vault()
+    _note_keys(access.settings, vault if key_file is not None else None)
     with open_tree(access.settings) as tree:
         with tree.snapshot() as snapshot:
             name = origin or _origin_of(snapshot, access.settings)
@@ -127,7 +128,7 @@ def verify(
 
     access = _access(database, key_file)
     given = [read_given(place) for place in checkpoints or ()]
-    known = _known_keys(access.vault, key or ())
+    known = known_keys(access.vault, key or ())
     with open_tree(access.settings) as tree, progress(is_wanted=not json) as tell:
         report = verify_store(tree, keys=known, given=given, on_progress=tell)
     print_report(report, is_json=json)
@@ -176,6 +177,19 @@ def keys(origin: Origin = None, key_file: KeyFile = None, database: Database = N
 
 
 # Settings and keys
+
+
+def _note_keys(settings: Settings, signing: KeyVault | None) -> None:
+    """Record new keys in the history before they sign it; a signer who may not write there says so."""
+    from workflow.bootstrap import note_keys
+    from workflow.cli.opening import opened_by
+    from workflow.errors import StoreError
+
+    try:
+        with opened_by(settings) as engine:
+            note_keys(engine, vault=signing)
+    except StoreError as error:
+        typer.echo(f"The keys in use could not be noted in the history: {error}", err=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +248,7 @@ def _origin_of(snapshot: Snapshot, settings: Settings) -> str:
     return f"{urlsplit(settings.base_url or '').hostname or 'localhost'}/workflow"
 
 
-def _known_keys(vault: KeyVault | None, texts: Iterable[str]) -> Callable[[str], Iterable[VerifierKey]] | None:
+def known_keys(vault: KeyVault | None, texts: Iterable[str]) -> Callable[[str], Iterable[VerifierKey]] | None:
     """Give the known keys of an origin: those that were given, else the vault's; None when there is none at all."""
     from workflow.audit.checkpoint import VerifierKey
     from workflow.auditing import keys_of

@@ -46,6 +46,9 @@ def register(app: typer.Typer) -> None:
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Definitions, calendars or catalogues; - is standard input.")],
     format_: Annotated[CheckFormat, typer.Option("--format", help="How findings are printed.")] = CheckFormat.TEXT,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Also what is worth knowing and no fault: roles without whom nothing succeeds.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Check documents and name every fault with its place.
@@ -54,7 +57,7 @@ def check(
     """
     from workflow.cli import output
 
-    findings = [finding for file in output.tracked(files, "Checking") for finding in findings_of(file)]
+    findings = [finding for file in output.tracked(files, "Checking") for finding in findings_of(file, with_notes=notes)]
     errors = sum(finding.severity == "error" for finding in findings)
     match CheckFormat.JSON if json else format_:
         case CheckFormat.JSON:
@@ -65,13 +68,14 @@ def check(
         case CheckFormat.TEXT:
             for finding in findings:
                 sys.stdout.write(f"{finding.render()}\n")
-            warnings = len(findings) - errors
-            sys.stdout.write(f"{len(files)} document(s) checked: {errors} error(s), {warnings} warning(s).\n")
+            warnings, noted = (sum(finding.severity == one for finding in findings) for one in ("warning", "note"))
+            also = f", {noted} note(s)" if notes else ""
+            sys.stdout.write(f"{len(files)} document(s) checked: {errors} error(s), {warnings} warning(s){also}.\n")
     if errors:
         raise typer.Exit(FINDINGS)
 
 
-def findings_of(file: str) -> tuple[Finding, ...]:
+def findings_of(file: str, *, with_notes: bool = False) -> tuple[Finding, ...]:
     """Check one document; ``-`` is standard input."""
     from workflow import bootstrap, load
     from workflow.errors import DefinitionError
@@ -80,7 +84,7 @@ def findings_of(file: str) -> tuple[Finding, ...]:
     name = "<stdin>" if file == "-" else file
     kind = _kind(source)
     if kind == "definition":
-        return load.inspect(source, name=name, known=bootstrap.known())[1]
+        return load.inspect(source, name=name, known=bootstrap.known(), with_notes=with_notes)[1]
     try:
         (load.read_calendar if kind == "calendar" else load.read_catalogue)(source, name=name)
     except DefinitionError as error:
@@ -112,7 +116,8 @@ def _annotation(finding: Finding) -> str:
         return text.replace(":", "%3A").replace(",", "%2C") if is_property else text
 
     place = f"file={escaped(finding.file)},line={finding.line},col={finding.column},title={escaped(finding.code)}"
-    return f"::{finding.severity} {place}::{escaped(finding.message, is_property=False)}"
+    severity = "notice" if finding.severity == "note" else finding.severity
+    return f"::{severity} {place}::{escaped(finding.message, is_property=False)}"
 
 
 def graph(

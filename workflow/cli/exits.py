@@ -14,6 +14,7 @@ USAGE: Final = 2
 NOT_FOUND: Final = 3
 CONFLICT: Final = 4
 OPERATOR: Final = 5
+LOOSENED: Final = 6
 
 MEANINGS: Final = {
     OK: "done",
@@ -22,6 +23,7 @@ MEANINGS: Final = {
     NOT_FOUND: "there is no such thing",
     CONFLICT: "somebody was faster, or a key was used before: read again, try again",
     OPERATOR: "settings, database or another system: the operator must act",
+    LOOSENED: "something is allowed that was not, or somebody would be stuck (policy diff)",
 }
 
 EPILOG: Final = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + "."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from workflow.audit.explain import Deadline, Stretch
 from workflow.cli import output
@@ -48,7 +48,7 @@ def figures(deadline: Deadline, zone: str) -> Iterator[tuple[str, str]]:
 def stretch_rows(stretch: Stretch, zone: str) -> Iterator[tuple[str, str, str, str]]:
     """Give the rows of one stretch: from, to, counted, why."""
     if stretch.is_paused:
-        ends = output.local(stretch.starts_at, zone), output.local(stretch.ends_at, zone)
+        ends = _exactly(stretch.starts_at, zone), _exactly(stretch.ends_at, zone)
         yield (*ends, "-", f"paused by entry {stretch.opened_by}")
     for one in stretch.segments:
         yield _row(one, zone)
@@ -56,7 +56,12 @@ def stretch_rows(stretch: Stretch, zone: str) -> Iterator[tuple[str, str, str, s
 
 def _row(one: Segment, zone: str) -> tuple[str, str, str, str]:
     counted = span(one.counted) if one.counted else "-"
-    return output.local(one.starts_at, zone), output.local(one.ends_at, zone), counted, one.reason
+    return _exactly(one.starts_at, zone), _exactly(one.ends_at, zone), counted, one.reason
+
+
+def _exactly(at: datetime, zone: str) -> str:
+    """Write an instant to the second where there are seconds, so that what is counted can be added up by hand."""
+    return output.local(at, zone) + (f":{at.second:02}" if at.second else "")
 
 
 def calendars_of(deadline: Deadline) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,15 +16,6 @@ from workflow.cli.options import ActorOption, Database, InstanceArgument, Json
 if TYPE_CHECKING:
     from workflow.engine import Engine
     from workflow.export.population import Wanted
-
-
-class Format(StrEnum):
-    """What an export is written in."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    XES = "xes"
-    OCEL = "ocel"
 
 
 _INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -44,7 +34,6 @@ def register(app: typer.Typer) -> None:
     audit.command("conform")(conform)
     audit.command("erase")(erase)
     audit.command("retain")(retain)
-    audit.command("export")(export)
     audit.command("exceptions")(exceptions)
     audit.command("bundle")(bundle)
 
@@ -91,37 +80,29 @@ def conform(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Replay every history against the definition in force at its entries, and name the first illegal entry of each bad one.
+    """Judge every history again: replay it against the definition in force at its entries, and hold it against the policy.
 
     Legal means: given the recorded facts and roles. Transitions, guards, quorums, stages of decisions, delegations, effects and
-    deadlines are decided again. The exit code is 1 when a history is illegal.
+    deadlines are decided again, and the first illegal entry of each bad history is named; so is the first entry that breaks a
+    property of the policy, with the property's sentence. The exit code is 1 when a history is illegal or breaks a property; a
+    property whose severity is a warning is told only.
     """
-    from workflow.cli import output
+    from workflow.cli.conforming import Conformance, print_conformance
     from workflow.cli.counting import counting
     from workflow.cli.opening import opened
     from workflow.engine.archive import Archive
     from workflow.export.population import instances
 
     wanted = wanted_of(definition, state, outcome, since=since, until=until)
-    bad, count, entries = [], 0, 0
-    with opened(database) as engine, counting("replaying", is_wanted=not json) as tell:
+    found = Conformance()
+    with opened(database) as engine, counting("judging", is_wanted=not json) as tell:
         archive = Archive(engine)
-        delegations = archive.delegations()
-        for count, instance in enumerate(instances(archive, wanted), start=1):  # how many there were is told
-            found = archive.conform(instance, delegations)
-            entries += found.count
-            if found.illegal is not None:
-                bad.append(found.illegal)
-            tell(count, entries)
-    if json:
-        said = [{"instance": i.instance_id, "sequence": i.sequence, "event": i.event, "code": i.code, "message": i.message} for i in bad]
-        output.emit({"histories": count, "legal_entries": entries, "illegal": said})
-    else:
-        output.say(f"{count} histories replayed, {entries} entries are legal given the recorded facts and roles.")
-        for one in bad:
-            output.say(f"\n{one.instance_id}  entry {one.sequence} ({one.event}) is illegal: {one.code}", style="bold red")
-            output.pairs([("why", one.message)], indent=2)
-    if bad:
+        delegations, now = archive.delegations(), engine.now()
+        for instance in instances(archive, wanted):
+            found.read(archive, instance, delegations, now=now)
+            tell(found.histories, found.entries)
+    print_conformance(found, is_json=json)
+    if not found.is_clean:
         raise typer.Exit(FINDINGS)
 
 
@@ -189,44 +170,6 @@ def retain(
     output.say(f"{len(found)} past their period" + (", not erased (--dry-run)." if dry_run else ", erased." if found else "."))
 
 
-def export(
-    file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write; one that exists is replaced.")],
-    actor: ActorOption,
-    format_: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
-    definition: Definition = None,
-    state: State = None,
-    outcome: Outcome = None,
-    since: Since = None,
-    until: Until = None,
-    database: Database = None,
-    json: Json = False,
-) -> None:
-    """Write histories to a file: tables (csv, jsonl), or event logs for process mining (xes, ocel).
-
-    Beside a log stands the Petri net (PNML) of each definition that its histories follow. Personal values are in no export. The
-    export itself is an entry of the system's chain, with the filter, the counts and the file's SHA-256.
-    """
-    from workflow.cli import output
-    from workflow.cli.counting import counting
-    from workflow.cli.opening import opened
-    from workflow.engine.archive import Archive
-    from workflow.export.files import export as write
-    from workflow.states.instance import Actor
-
-    wanted = wanted_of(definition, state, outcome, since=since, until=until)
-    with opened(database) as engine, counting("exporting", is_wanted=not json) as tell:
-        done = write(Archive(engine), wanted, file, form=format_.value, actor=Actor.of(actor), progress=tell)
-    nets = [str(net) for net in done.nets]
-    if json:
-        said = {"file": str(done.path), "histories": done.histories, "entries": done.entries, "sha256": done.sha256}
-        output.emit(said | {"nets": nets, "system_entry": done.sequence})
-        return
-    output.say(f"{done.path}: {done.histories} histories, {done.entries} entries, SHA-256 {done.sha256}")
-    for net in nets:
-        output.say(f"{net}: the definition as a Petri net")
-    output.say(f"Recorded as entry {done.sequence} of the system's chain.")
-
-
 def exceptions(
     definition: Definition = None,
     state: State = None,
@@ -236,7 +179,7 @@ def exceptions(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Report what an auditor looks at first: automatic decisions, late answers, deputies, refusals, erasures, exports.
+    """Report what an auditor looks at first: automatic decisions, late answers, deputies, refusals, erasures, reads, exports.
 
     There is no way around a guard, so there are no overrides to report.
     """
@@ -254,7 +197,10 @@ def exceptions(
         "deputies": found.deputies,
         "messages given up": found.given_up,
         "erasures": found.erasures,
+        "personal values read": found.reads,
+        "messages tried again": found.retried,
         "exports": found.exports,
+        "keys, tables and documents": found.administration,
     }
     if json:
         said = {name.replace(" ", "_"): [asdict(one) for one in listed] for name, listed in sections.items()}

@@ -119,18 +119,31 @@ def may(instance: InstanceArgument, actor: ActorOption, role: Roles = None, data
 
 def show(
     instance: InstanceArgument,
-    personal: Annotated[bool, typer.Option("--personal", help="Open personal values too.")] = False,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="Open personal values too; that they were read is recorded, so --actor is needed.")
+    ] = False,
+    fields: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME", help="Open only this field (with --personal). May be repeated.")
+    ] = None,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="ID", help="Opaque id of who reads personal values.")] = None,
+    basis: Annotated[str, typer.Option("--basis", help="Why they are read, as it stays in the history; it names no person.")] = "",
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Show an instance as it is now, with its deadlines."""
+    """Show an instance as it is now, with its deadlines.
+
+    Personal values stay sealed unless --personal opens them. Who read which of them, and why, is an entry of the instance's history.
+    """
     from workflow.cli import output
     from workflow.cli.opening import opened
 
+    if personal and not actor:
+        raise typer.BadParameter("That personal values are read is recorded: say who reads them.", param_hint="--actor")
     with opened(database) as engine:
+        read = _disclosed(engine, instance, actor, basis=basis, fields=fields) if personal and actor else None
         situation = engine.situation(instance)
         zone = _zone(engine, instance)
-        values = engine.values(instance) if personal else dict(situation.instance.fields)
+        values = dict(situation.instance.fields) if read is None else read
     found = situation.instance
     if json:
         output.emit(output.instance_data(found, situation) | {"fields": values})
@@ -153,6 +166,16 @@ def show(
         if rows:
             output.say(f"\n{title} ({zone})" if title == "Deadlines" else f"\n{title}", style="bold")
             output.pairs(rows, indent=2)
+
+
+def _disclosed(engine: Engine, instance: str, actor: str, *, basis: str, fields: list[str] | None) -> dict[str, object]:
+    from workflow.states.instance import Actor
+    from workflow.states.verdict import Refused
+
+    found = engine.disclose(instance, actor=Actor.of(actor), basis=basis, fields=fields or None)
+    if isinstance(found, Refused):
+        found.raise_()
+    return found
 
 
 def list_(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import After, Database, Json, Limit
+from workflow.cli.options import ActorOption, After, Database, Json, Limit
 
 if TYPE_CHECKING:
     from workflow.ports import Message
+    from workflow.settings import Settings
 
 outbox = typer.Typer(help="Messages that were sent, wait, or were given up.", no_args_is_help=True, rich_markup_mode=None)
 db = typer.Typer(help="The tables of the database.", no_args_is_help=True, rich_markup_mode=None)
@@ -44,7 +45,7 @@ def worker(
     worker of its own with its own performers; with WORKFLOW_ENVIRONMENT=development accounts and the app are simulated.
     """
     from workflow.auditing import drain, sequencing
-    from workflow.bootstrap import tree_of
+    from workflow.bootstrap import note_keys, tree_of
     from workflow.cli import output
     from workflow.cli.opening import opened_by, read_settings
     from workflow.cli.performing import dispatch_of, log_to_stderr
@@ -53,10 +54,10 @@ def worker(
     settings = read_settings(database)
     log_to_stderr()
     with opened_by(settings) as engine:
+        note_keys(engine)  # and a database that cannot be used at all is told at once, by the exit code
         pace = Pace(interval_seconds=interval, threads=threads, batch=settings.limits.batch)
         working = Worker(engine, dispatch_of(settings, engine), pace=pace)
         if not once:
-            engine.now()  # a database that cannot be used at all is told at once, and by the exit code
             with sequencing(tree_of(engine), interval_seconds=interval):
                 working.run()
             return
@@ -121,16 +122,21 @@ def outbox_show(
 
 def outbox_retry(
     messages: Annotated[list[str], typer.Argument(metavar="MESSAGE...", help="Ids of messages that were given up.")],
+    actor: ActorOption,
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Make messages that were given up due again, with all their attempts; put right first what made them fail."""
+    """Make messages that were given up due again, with all their attempts; put right first what made them fail.
+
+    Who did so is an entry of the onboarding's history.
+    """
     from workflow.cli import output
     from workflow.cli.opening import opened
+    from workflow.engine.acts import retry
+    from workflow.states.instance import Actor
 
-    with opened(database) as engine, engine.reads() as reads:
-        now = engine.now()
-        done = {one: reads.retry(one, now=now) for one in output.tracked(messages, "Retrying")}
+    with opened(database) as engine:
+        done = {one: retry(engine, one, actor=Actor.of(actor)) for one in output.tracked(messages, "Retrying")}
     if json:
         output.emit(done)
     else:
@@ -143,10 +149,14 @@ def db_upgrade(
     sql: Annotated[
         bool, typer.Option("--sql", help="Print the statements instead of running them (postgresql, sqlite by the URL).")
     ] = False,
+    actor: Annotated[str, typer.Option("--actor", metavar="ID", help="Opaque id of who acts.")] = "system:operator",
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Bring the tables up to date; safe to run at any time and by several processes at once."""
+    """Bring the tables up to date; safe to run at any time and by several processes at once.
+
+    That they were changed, by which release, is an entry of the system's chain.
+    """
     import sys
 
     from workflow import bootstrap
@@ -157,11 +167,25 @@ def db_upgrade(
     if sql:
         sys.stdout.write(bootstrap.upgrade_sql(settings))
         return
+    was_current = bootstrap.is_current(settings)
     bootstrap.upgrade(settings)
+    if not was_current:
+        _record_upgrade(settings, actor)
     if json:
         output.emit({"is_current": True})
     else:
         output.say("The tables are up to date.")
+
+
+def _record_upgrade(settings: Settings, actor: str) -> None:
+    from workflow.cli.opening import opened_by
+    from workflow.cli.options import release
+    from workflow.engine.acts import Act, record_act
+    from workflow.states.instance import Actor
+    from workflow.states.verdict import Kind
+
+    with opened_by(settings) as engine:
+        record_act(engine, Act(kind=Kind.UPGRADED, event="upgrade", actor=Actor.of(actor), payload={"release": release()}))
 
 
 def db_check(database: Database = None, json: Json = False) -> None:

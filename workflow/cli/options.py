@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -35,3 +36,11 @@ Secret = Annotated[
 Key = Annotated[str | None, typer.Option("--key", help="Idempotency key: the same command repeated with it happens once.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rows at most.")]
 After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Go on behind this place (`next` of the page before).")]
+
+
+def release() -> str:
+    """Give the version of this program."""
+    try:
+        return version("onboarding-workflow")
+    except PackageNotFoundError:
+        return "0 (not installed)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
@@ -35,7 +35,12 @@ def console() -> Console:
 
 def emit(value: object) -> None:
     """Print a value as JSON."""
-    sys.stdout.write(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    sys.stdout.write(as_json(value) + "\n")
+
+
+def as_json(value: object) -> str:
+    """Write a value as JSON."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _plain(value: object) -> object:
@@ -72,6 +77,38 @@ def waiting(what: str) -> Iterator[None]:
         return
     with Console(stderr=True).status(what):
         yield
+
+
+@contextmanager
+def naming() -> Iterator[Callable[[str, int, int], None]]:
+    """Show the same of work in several parts, each with its name."""
+    if not sys.stderr.isatty():
+        yield lambda _what, done, total: _hush(done, total)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total, refresh=True)
+
+        yield tell
+
+
+def _hush(done: int, total: int) -> None:
+    del done, total
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how far a long work is; no thread draws, so that processes may be forked meanwhile."""
+    if not sys.stderr.isatty():
+        yield _hush
+        return
+    with naming() as tell:
+        yield lambda done, total: tell(what, done, total)
 
 
 def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

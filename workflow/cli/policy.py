@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workflow.cli import prove
+from workflow.cli import comparing, mutating, policy_words, prove
 from workflow.cli.exits import FINDINGS
 from workflow.cli.options import Json
 
@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
     policy.callback()(_group)
     policy.command("test")(run)
     prove.register(policy)
+    mutating.register(policy)
+    comparing.register(policy)
+    policy_words.register(policy)
     app.add_typer(policy, name="policy")
 
 

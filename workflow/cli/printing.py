@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +39,26 @@ def page_of(trace: Trace, deadlines: tuple[Deadline, ...]) -> str:
     content = Page(
         title=trace.title,
         instance=trace.instance,
-        facts=(("times in", trace.zone), ("entries", str(len(trace.lines)))),
+        facts=tuple(_facts(trace)),
         is_verified=broken is None,
         verification=said,
         rows=tuple(_row(line, trace.zone) for line in trace.lines),
         tables=tuple(_table(deadline, trace.zone) for deadline in deadlines),
     )
     return page(content)
+
+
+def _facts(trace: Trace) -> Iterator[tuple[str, str]]:
+    """Give what one wants to know first."""
+    lines = trace.lines
+    states = [line.row.to_state for line in lines if line.row.to_state]
+    if states:
+        yield "state", states[-1]
+    yield "from", output.local(lines[0].row.occurred_at, trace.zone)
+    yield "until", output.local(lines[-1].row.occurred_at, trace.zone)
+    yield "times in", trace.zone
+    refused = sum(line.is_refusal for line in lines)
+    yield "entries", f"{len(lines)}, {refused} of them refused attempts" if refused else str(len(lines))
 
 
 def _row(line: Line, zone: str) -> Row:
@@ -54,9 +68,10 @@ def _row(line: Line, zone: str) -> Row:
         number=row.sequence,
         at=output.local(row.occurred_at, zone),
         at_utc=output.instant(row.occurred_at) or "",
-        what=f"{row.event}, refused" if line.is_refusal else row.event,
+        what=row.event,
         tone=tone,
-        details=tuple(details(line, zone)),
+        place=line.states.replace("->", "\u2192"),
+        details=tuple((word, said) for word, said in details(line, zone) if word != "state"),
     )
 
 

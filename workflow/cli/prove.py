@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from workflow.states.definition import Property
     from workflow.states.making import World
 
+MOST_JOBS = 8
 _LONG_AFTER = timedelta(days=30)
 
 
@@ -32,6 +34,7 @@ def register(group: typer.Typer) -> None:
 def prove(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A definition: a path, or the name of a shipped one.")],
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Limit of time for one property.")] = 20.0,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Processes; one for each core.")] = None,
     json: Json = False,
 ) -> None:
     """Prove the policy of a definition for all runs (needs the extra `prove`).
@@ -45,8 +48,8 @@ def prove(
     if not proofs.is_installed():
         output.say("Proofs need the solver z3: install this package with its extra `prove`.")
         raise typer.Exit(OPERATOR)
-    with output.waiting("Proving"):
-        report = report_of(file, seconds=seconds)
+    with output.counting("Proving") as progress:
+        report = report_of(file, seconds=seconds, jobs=jobs or cores(), progress=progress)
     if json:
         output.emit(_data(report))
     else:
@@ -55,14 +58,27 @@ def prove(
         raise typer.Exit(FINDINGS)
 
 
-def report_of(source: str | Path, *, seconds: float = 20.0, extensions: Extensions | None = None) -> Report:
+def cores() -> int:
+    """Tell how many processes are worth starting."""
+    return min(os.cpu_count() or 1, MOST_JOBS)
+
+
+def report_of(
+    source: str | Path,
+    *,
+    seconds: float = 20.0,
+    extensions: Extensions | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
     """Prove a definition, with every counterexample replayed on an engine of its own."""
     from workflow import bootstrap, load
     from workflow import prove as proofs
 
     known = bootstrap.known(extensions)
     definition = load.load(bootstrap.find_definition(source), known=known)
-    return proofs.prove(definition, known, confirm=confirming(source, extensions=extensions), seconds=seconds)
+    confirm = confirming(source, extensions=extensions)
+    return proofs.prove(definition, known, confirm=confirm, seconds=seconds, jobs=jobs, progress=progress)
 
 
 def confirming(source: str | Path, *, extensions: Extensions | None = None) -> Callable[[Property, tuple[Happening, ...]], Replayed]:
@@ -161,7 +177,7 @@ def _print(report: Report) -> None:
     from workflow.cli import output
     from workflow.prove import Outcome
 
-    rows = [(v.outcome.value, f"{v.seconds:.1f} s", v.rule.severity, v.rule.name, v.reason) for v in report.verdicts]
+    rows = [(v.outcome.value, f"{v.seconds:.1f} s", v.rule.severity, v.rule.name, _why(v)) for v in report.verdicts]
     output.columns(("VERDICT", "TIME", "SEVERITY", "PROPERTY", "WHY"), rows)
     for verdict in report.verdicts:
         if verdict.timeline:
@@ -172,6 +188,10 @@ def _print(report: Report) -> None:
         output.say(f"Left open (any value): {words}")
     counted = [f"{sum(v.outcome is one for v in report.verdicts)} {one.value}" for one in Outcome]
     output.say(f"{report.definition}: {', '.join(counted)}, {sum(v.seconds for v in report.verdicts):.1f} s.")
+
+
+def _why(verdict: Verdict) -> str:
+    return f"VACUOUS, what it speaks of never happens; {verdict.reason}" if verdict.is_vacuous else verdict.reason
 
 
 def _print_run(verdict: Verdict) -> None:
@@ -199,6 +219,7 @@ def _data(report: Report) -> dict[str, object]:
                 "severity": v.rule.severity,
                 "verdict": v.outcome.value,
                 "reason": v.reason,
+                "is_vacuous": v.is_vacuous,
                 "given": v.given,
                 "left_open": v.opaque,
                 "seconds": round(v.seconds, 3),

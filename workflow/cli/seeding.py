@@ -174,7 +174,7 @@ SAMPLES: Final[tuple[tuple[timedelta, str, str, str, Callable[[Sample], object]]
     (timedelta(days=9), "Rita", "Rejected", "en", lambda one: one.requested().does("reject", TESS, rationale="Not known at this centre.")),
     (timedelta(days=8), "Willem", "Withdrawn", "en", lambda one: one.requested().does("withdraw")),
     (timedelta(days=7), "Paula", "Ready", "fr", Sample.ready),
-    (timedelta(days=4), "Otto", "Overdue", "de", Sample.requested),
+    (timedelta(days=6), "Otto", "Overdue", "de", Sample.requested),
     (timedelta(days=1, hours=2), "Berta", "Waiting", "en", Sample.requested),
     (
         timedelta(hours=20),

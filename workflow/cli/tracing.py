@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workflow.audit import chain
 from workflow.cli import output
-from workflow.cli.timeline import Line, details, read_lines
+from workflow.cli.timeline import Line, details, line_data, read_lines
 from workflow.errors import ChainBrokenError, NotFoundError
 from workflow.ports import SYSTEM, MessageQuery
 from workflow.states.instance import InstanceId
@@ -93,7 +93,7 @@ def print_trace(trace: Trace, *, is_json: bool) -> None:
         said = {"is_verified": broken is None, "entries": trace.count, "head": trace.head}
         if broken is not None:
             said |= {"problem": str(broken), "sequence": broken.sequence, "expected": broken.expected, "found": broken.found}
-        output.emit({"instance": trace.instance, "zone": trace.zone, "lines": [line.as_data() for line in trace.lines], "chain": said})
+        output.emit({"instance": trace.instance, "zone": trace.zone, "lines": [line_data(line) for line in trace.lines], "chain": said})
         return
     output.say(f"{trace.title}: {trace.instance} (times in {trace.zone})", style="bold")
     for line in trace.lines:

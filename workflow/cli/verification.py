@@ -79,7 +79,8 @@ def _window_lines(window: Window) -> Iterator[str]:
     if window.is_held_elsewhere:
         yield f"Window: {window.count} entries are not under a checkpoint that is held elsewhere{since}; {window.covered} are."
         return
-    yield f"Window: {window.count} entries are not under a checkpoint{since}; {window.covered} are, but under one from the database itself."
+    covered = f"; {window.covered} are, but under one from the database itself" if window.covered else ""
+    yield f"Window: {window.count} entries are not under a checkpoint{since}{covered}."
     yield "Give one that somebody else has kept (--checkpoint): without it the owner of database and signing key could have rewritten all."
 
 

@@ -14,6 +14,7 @@ from workflow.errors import Reason
 from workflow.ports import (
     StoredAnswer,
     Vault,
+    make_answer,
 )
 from workflow.states.definition import Definition
 from workflow.states.instance import Event
@@ -49,8 +50,8 @@ def stored_answer(
     """Give the answer to be kept under the event's idempotency key, None when it has none."""
     if key is None or draft.latest is None:
         return None
-    body = [{"code": r.code, "message": r.message, "needed": r.needed, "field": r.field} for r in reasons or ()]
-    return StoredAnswer(
+    body = [{"code": r.code, "message": r.message, "needed": r.needed, "field": r.field} for r in reasons] if reasons else []
+    return make_answer(
         key=key,
         content=content_of(vault, definition, event),
         instance_id=draft.latest.instance.id,

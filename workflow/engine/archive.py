@@ -5,7 +5,7 @@ Promises: reads only; what is published never changes, so each document is read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ import orjson
 from workflow.audit.delegations import Delegations
 from workflow.audit.entry import EntryRow
 from workflow.audit.explain import Deadline, explain
-from workflow.audit.replay import Illegal, Replayed, replay
+from workflow.audit.replay import Illegal, Replayed, Stage, replay
 from workflow.engine.core import Engine
 from workflow.errors import NotFoundError
 from workflow.ports import SYSTEM, Document, DocumentKind
@@ -126,14 +126,22 @@ class Archive:
         except NotFoundError:
             return Delegations()
 
-    def conform(self, instance: Instance, delegations: Delegations) -> Replayed:
-        """Replay the stored history of an instance; see `workflow.audit.replay`."""
-        rows = self.entries(instance.id)
+    def conform(
+        self,
+        instance: Instance,
+        delegations: Delegations,
+        rows: Sequence[EntryRow] | None = None,
+        *,
+        on_stage: Callable[[Stage], None] = lambda _stage: None,
+    ) -> Replayed:
+        """Replay the stored history of an instance, `rows` where they were read already; see `workflow.audit.replay`."""
+        rows = self.entries(instance.id) if rows is None else rows
         try:
-            return replay(rows, subject=instance.subject, worlds=self.world, delegations=delegations)
+            return replay(rows, subject=instance.subject, worlds=self.world, delegations=delegations, on_stage=on_stage)
         except NotFoundError as error:
-            illegal = Illegal(instance_id=instance.id, sequence=1, event=rows[0].event, code="document_missing", message=str(error))
-            return Replayed(instance_id=instance.id, count=0, situation=None, illegal=illegal)
+            return _stopped(instance, rows, "document_missing", str(error))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:  # forged by hand: no entry of ours looks like that
+            return _stopped(instance, rows, "unreadable", f"An entry is not made as entries are made ({type(error).__name__}: {error}).")
 
     def document(self, kind: DocumentKind, digest: Digest) -> Document:
         """Read a document as it was published.
@@ -155,3 +163,8 @@ def digests_of(entries: Iterable[EntryRow]) -> dict[str, set[Digest]]:
         for kind, digest in orjson.loads(row.canonical)["documents"].items():
             found.setdefault(kind, set()).add(digest)
     return found
+
+
+def _stopped(instance: Instance, rows: Sequence[EntryRow], code: str, message: str) -> Replayed:
+    illegal = Illegal(instance_id=instance.id, sequence=1, event=rows[0].event, code=code, message=message)
+    return Replayed(instance_id=instance.id, count=0, situation=None, illegal=illegal)

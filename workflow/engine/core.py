@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Self, TypeVar
 
 from workflow.audit.entry import EntryRow
-from workflow.engine import erasing, system
+from workflow.engine import erasing, revealing, system
 from workflow.engine.calls import Call, Turn, drive
 from workflow.engine.checking import CheckCache
 from workflow.engine.conflicts import TakenError
@@ -19,9 +18,9 @@ from workflow.engine.parts import Parts
 from workflow.engine.sealing import open_fields
 from workflow.engine.shelf import InForce
 from workflow.engine.starting import new_instance_id, start_once
-from workflow.engine.turn import attempts, engine_event, fetch, fire_once, settled
-from workflow.engine.writing import Draft
-from workflow.errors import NotFoundError, StoreError
+from workflow.engine.sweeping import Ticked, sweep
+from workflow.engine.turn import attempts, engine_event, fetch, fire_once, settle_once
+from workflow.errors import NotFoundError
 from workflow.ports import Document, InstanceQuery, Loaded, Page, Reads, SealedValue, Store, UnitOfWork, WorkQuery
 from workflow.states.definition import EventName
 from workflow.states.effects import Work
@@ -32,15 +31,6 @@ from workflow.states.verdict import Accepted, Answer, Merged, Refused, Verdict
 
 _A = TypeVar("_A")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticked:
-    """What a sweep did: how many deadlines fired, on how many instances, and which instances were set aside and why."""
-
-    fired: int = 0
-    instances: int = 0
-    set_aside: tuple[tuple[InstanceId, str], ...] = ()
 
 
 class Engine:
@@ -120,22 +110,12 @@ class Engine:
     def tick(self, *, limit: int = 100, leave_out: Sequence[InstanceId] = ()) -> Ticked:
         """Fire the deadlines that are reached now, of at most `limit` instances.
 
-        An instance that cannot be settled is set aside and named in the answer; the others go on.
+        They are one transaction on the engine's own store. An instance that cannot be settled is set aside and named in the
+        answer; the others go on.
         """
         with self.store.reads() as reads:
             due = reads.due(until=self.now(), limit=limit + len(leave_out))
-        fired, touched, aside = 0, 0, []
-        for instance_id in [i for i in due if i not in leave_out][:limit]:
-            try:
-                count = drive(self.settling(instance_id))
-            except StoreError:  # not this instance's fault: nothing can be settled now
-                raise
-            except Exception as error:  # noqa: BLE001  # whatever is wrong with one instance must not hold up the others
-                _log.exception("The deadlines of instance %s could not be settled", instance_id)
-                aside.append((instance_id, str(error)))
-            else:
-                fired, touched = fired + count, touched + (count > 0)
-        return Ticked(fired=fired, instances=touched, set_aside=tuple(aside))
+        return sweep(self.parts, self.store, [i for i in due if i not in leave_out][:limit])
 
     def publish(self, *documents: Document, actor: Actor) -> int:
         """Publish documents (see `workflow.bootstrap.publish`); gives how many were new.
@@ -183,6 +163,24 @@ class Engine:
         """
         return self._told(drive(erasing.erase(self.parts, self.store, ActorId(subject), basis=basis, actor=actor)))
 
+    def disclose(
+        self, instance_id: str, *, actor: Actor, basis: str = "", fields: Sequence[str] | None = None
+    ) -> dict[str, object] | Refused:
+        """Open an instance's fields for a person; that they were read is an entry, committed before they are handed over.
+
+        Args:
+            instance_id: whose.
+            actor: who reads; whether they may is the host's to say.
+            basis: the ground in one line, as it stays in the history; it names no person.
+            fields: names; all that have a value when None.
+
+        Raises:
+            RefusedError: the ground cannot stand in the history, or somebody acts as the engine.
+            NotFoundError: there is no such instance, or no such field.
+        """
+        look = revealing.Look(actor=actor, basis=basis, fields=fields)
+        return self._told(drive(revealing.disclose(self.parts, self.store, InstanceId(instance_id), look)))
+
     # Asking
 
     def may(self, instance_id: str, actor: Actor, event: str | None = None) -> dict[str, Verdict]:
@@ -201,7 +199,7 @@ class Engine:
         return drive(self.looking(instance_id))
 
     def values(self, instance_id: str) -> dict[str, object]:
-        """Open an instance's fields, personal ones included."""
+        """Open an instance's fields for the program itself, personal ones included; what a person reads goes through `disclose`."""
         return drive(self.opening(instance_id))
 
     def instances(self, query: InstanceQuery | None = None) -> Page[Situation]:
@@ -276,7 +274,7 @@ class Engine:
 
     def settling(self, instance_id: InstanceId) -> Turn[int]:
         """Give the turn that writes an instance's reached deadlines; answers how many fired."""
-        return (yield from attempts(self.store, lambda uow, is_locked: self._settle_once(uow, instance_id, is_locked)))
+        return (yield from attempts(self.store, lambda uow, is_locked: settle_once(self.parts, uow, instance_id, is_locked=is_locked)))
 
     def telling(self, instance_id: InstanceId, name: EventName) -> Turn[None]:
         """Give the turn that fires an engine event on an instance."""
@@ -346,26 +344,6 @@ class Engine:
             loaded: Loaded = yield Call(lambda: uow.load(None))
             found: InForce = yield Call(lambda: self.parts.shelf.fetch_newest(uow, definition, loaded.publications))
             return found
-
-    def _settle_once(self, uow: UnitOfWork, instance_id: InstanceId, is_locked: bool) -> Turn[int]:  # noqa: FBT001  # passed on by `attempts`
-        loaded: Loaded = yield Call(lambda: uow.load(instance_id, lock=is_locked))
-        if loaded.situation is None:
-            raise NotFoundError("instance", instance_id)
-        in_force = yield from fetch(self.parts, uow, loaded)
-        draft = Draft(
-            loaded=loaded,
-            in_force=in_force,
-            vault=self.parts.vault,
-            now=self.parts.now(loaded),
-            latest=loaded.situation,
-            flood=self.parts.flood,
-        )
-        settled(draft, in_force.world)
-        if not draft.entries and draft.latest is loaded.situation:
-            return 0
-        change = draft.change()
-        yield Call(lambda: uow.save(change))
-        return sum(step.kind == "timer:fired" for step in draft.steps)
 
     def _merging(self, definition: str, taken: TakenError) -> Turn[Merged]:
         """Tell the instance that has the value already."""

@@ -10,16 +10,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from workflow.audit.entry import Witnessed
-from workflow.engine import system
-from workflow.engine.calls import Call, Turn, drive
+from workflow.engine.acts import Act, record_act
 from workflow.engine.core import Engine
-from workflow.engine.parts import Parts
 from workflow.engine.sealing import bound
-from workflow.engine.turn import attempts
-from workflow.engine.writing import Draft
 from workflow.errors import NotFoundError
-from workflow.ports import SYSTEM, UnitOfWork
 from workflow.states.instance import Actor, InstanceId
 from workflow.states.verdict import Kind
 
@@ -64,22 +58,4 @@ def open_slots(engine: Engine, instance_id: InstanceId, wanted: Sequence[str]) -
 
 def disclose(engine: Engine, disclosure: Disclosure) -> int:
     """Record a disclosure; gives the sequence of its entry in the system's chain."""
-    turn = attempts(engine.store, lambda uow, is_locked: _once(engine.parts, uow, disclosure, is_locked=is_locked))
-    return drive(turn)
-
-
-def _once(parts: Parts, uow: UnitOfWork, disclosure: Disclosure, *, is_locked: bool) -> Turn[int]:
-    loaded, situation, now = yield from system.load_system(parts, uow, is_locked=is_locked)
-    draft = Draft(loaded=loaded, in_force=None, vault=parts.vault, now=now, latest=situation, flood=parts.flood)
-    seen = Witnessed(
-        kind=Kind.EXPORTED,
-        event="export",
-        actor=disclosure.actor.id,
-        occurred_at=now,
-        roles=tuple(sorted(disclosure.actor.grants, key=str)),
-        payload=disclosure.payload,
-    )
-    entry = draft.witness(seen, SYSTEM)
-    change = draft.change()
-    yield Call(lambda: uow.save(change))
-    return entry.sequence
+    return record_act(engine, Act(kind=Kind.EXPORTED, event="export", actor=disclosure.actor, payload=disclosure.payload))

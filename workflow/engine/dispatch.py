@@ -103,6 +103,8 @@ class Dispatch:
             if briefing is None:
                 return self._report(message, None, reason="superseded")
             performed = self._performer(briefing)
+        except LeaseLostError:
+            return "lost"
         except ActionError as error:
             return self._failed(message, str(error), will_retry=error.will_retry)
         except WorkflowError as error:
@@ -180,6 +182,9 @@ class Dispatch:
         instance, effect = loaded.situation.instance, message.effect
         if effect.link is not None and effect.serial < instance.serials.get(effect.link, 0):
             return None
+        # An erasure leaves nothing personal and drops what waits; only then is it worth asking whether this message was dropped.
+        if not instance.personal and effect.ends_with_subject and not (yield Call(lambda: self._is_ours(message))):
+            raise LeaseLostError(f"The message {message.id} was dropped by an erasure.")
         values: dict[str, object] = {str(name): value for name, value in instance.fields.items()}
         values |= open_fields(parts.vault, slots, instance, loaded.subject_key)
         definition = in_force.world.definition

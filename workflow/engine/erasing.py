@@ -3,9 +3,10 @@
 Promises: the entry that says who erased what, and on which basis, is written in the same write that destroys; nothing is
 destroyed before every onboarding of the subject is closed; an erasure that was interrupted is finished by doing it again.
 
-What goes: sealed values with the salts of their commitments, blind indexes, stored answers, unsent notices, what mail servers
-answered; with the last onboarding of a subject also the subject's key and credentials. What stays: the entries, whose
-commitments nobody can open or try out any more, and opaque ids. Backups keep what they have.
+What goes: sealed values with the salts of their commitments, blind indexes, stored answers, unsent notices, orders whose outcome
+an onboarding waited for, what mail servers answered; with the last onboarding of a subject also the subject's key and credentials.
+What stays: the entries, whose commitments nobody can open or try out any more, opaque ids, and orders that nobody waits for, such
+as closing an account. Backups keep what they have.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from workflow.errors import NotFoundError, Reason
 from workflow.ports import SYSTEM, InstanceQuery, Loaded, SealedValue, Store, UnitOfWork
 from workflow.states.definition import Definition
 from workflow.states.instance import Actor, ActorId, Instance, InstanceId, Situation
+from workflow.states.machine import Table
 from workflow.states.step import tell as tell_step
 from workflow.states.verdict import Kind, Refused
 
@@ -35,7 +37,7 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
-    """What an erasure did: the instances that now say so, those that said so before, and those it had to close first."""
+    """What an erasure did: the instances that now say so, those that said so before, and those that took their closing event first."""
 
     subject: ActorId
     instances: tuple[InstanceId, ...]
@@ -68,26 +70,26 @@ class _Wish:
 def erase(parts: Parts, store: Store, subject: ActorId, *, basis: str, actor: Actor) -> Turn[Erased | Refused]:
     """Erase a subject: close what is under way, then destroy.
 
-    (1) who may, and the basis; (2) every onboarding under way can be closed; (3) they are closed; (4) values are destroyed
-    instance by instance, and with the last one the subject's key and credentials.
+    (1) who may, and the basis; (2) every onboarding under way can be closed; (3) they are closed; those that have ended hear of it
+    too, where their definition wants to know, because an account may live on; (4) values are destroyed instance by instance, and
+    with the last one the subject's key and credentials.
     """
     wish = _Wish(actor=actor, basis=basis)
     found = _all_of(store, subject)
     if not found:
         raise NotFoundError("subject", subject)
     # (1) and (2), before anything is done
-    faults = _faults(wish) or (yield from _open_faults(parts, store, found))
+    if faults := _faults(wish):
+        return (yield from _refuse(parts, store, wish, subject, faults))
+    faults, closing = yield from _closing(parts, store, found)
     if faults:
         return (yield from _refuse(parts, store, wish, subject, faults))
     # (3) each by its own definition's event
-    closed = []
-    for situation in found:
-        if situation.instance.outcome is None:
-            yield from _close(parts, store, situation.instance.id)
-            closed.append(situation.instance.id)
+    for instance_id in closing:
+        yield from close(parts, store, instance_id)
     # (4) the subject's own things last
     ids = [situation.instance.id for situation in found]
-    done = yield from _destroy(parts, store, wish, subject, ids, is_whole=True, closed=tuple(closed))
+    done = yield from _destroy(parts, store, wish, subject, ids, is_whole=True, closed=closing)
     if isinstance(done, Refused) or all(situation.instance.id in ids for situation in _all_of(store, subject)):
         return done
     return (yield from erase(parts, store, subject, basis=basis, actor=actor))  # another onboarding began meanwhile
@@ -101,8 +103,12 @@ def erase_expired(parts: Parts, store: Store, expired: Sequence[Expired], *, act
     done: list[Erased] = []
     for subject in dict.fromkeys(one.subject for one in expired):
         ids = [one.instance_id for one in expired if one.subject == subject]
-        kept = [s for s in _all_of(store, subject) if s.instance.id not in ids and not _is_erased(store, s.instance)]
-        did = yield from _destroy(parts, store, wish, subject, ids, is_whole=not kept, closed=())
+        found = _all_of(store, subject)
+        kept = [s for s in found if s.instance.id not in ids and not _is_erased(store, s.instance)]
+        _, closing = yield from _closing(parts, store, [s for s in found if s.instance.id in ids and s.instance.outcome is not None])
+        for instance_id in closing:
+            yield from close(parts, store, instance_id)
+        did = yield from _destroy(parts, store, wish, subject, ids, is_whole=not kept, closed=closing)
         if isinstance(did, Refused):
             return did
         done.append(did)
@@ -194,27 +200,33 @@ def _faults(wish: _Wish) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _open_faults(parts: Parts, store: Store, found: Sequence[Situation]) -> Turn[tuple[Reason, ...]]:
-    """Say which onboardings under way could not be closed; asked before anything is done."""
-    faults = []
+def _closing(parts: Parts, store: Store, found: Sequence[Situation]) -> Turn[tuple[tuple[Reason, ...], tuple[InstanceId, ...]]]:
+    """Say which onboardings under way could not be closed, and which take a closing event; asked before anything is done."""
+    faults, closing = [], []
     for situation in found:
         instance = situation.instance
-        if instance.outcome is not None:
+        if instance.outcome is not None and _is_erased(store, instance):
             continue
         with store.unit() as uow:
             loaded: Loaded = yield Call(lambda uow=uow, instance=instance: uow.load(instance.id))  # type: ignore[misc]  # bound now
             table = (yield from fetch(parts, uow, loaded)).world.table
-        event = table.definition.erasure
-        if event is None or not table.arrows(instance.state, event):
+        if _is_closed_by(table, instance):
+            closing.append(instance.id)
+        elif instance.outcome is None:
             message = (
                 f"The onboarding {instance.id} is under way, and its definition {instance.definition!r} names no event that closes it."
             )
             faults.append(Reason(code="under_way", message=message, needed="`erasure: EVENT` in the definition, or its end"))
-    return tuple(faults)
+    return tuple(faults), tuple(closing)
 
 
-def _close(parts: Parts, store: Store, instance_id: InstanceId) -> Turn[None]:
-    """Fire the closing event of an onboarding under way."""
+def _is_closed_by(table: Table, instance: Instance) -> bool:
+    """Tell whether the definition's closing event is handled where the onboarding is."""
+    return table.definition.erasure is not None and bool(table.arrows(instance.state, table.definition.erasure))
+
+
+def close(parts: Parts, store: Store, instance_id: InstanceId) -> Turn[None]:
+    """Fire the closing event of an onboarding, under way or ended: the first half of its erasure."""
     yield from attempts(store, lambda uow, is_locked: _close_once(parts, uow, instance_id, is_locked=is_locked))
 
 
@@ -224,7 +236,7 @@ def _close_once(parts: Parts, uow: UnitOfWork, instance_id: InstanceId, *, is_lo
     if in_force is None or latest is None:
         raise NotFoundError("instance", instance_id)
     event = in_force.world.definition.erasure
-    if latest.instance.outcome is None and event is not None:
+    if event is not None and _is_closed_by(in_force.world.table, latest.instance):
         draft.add(tell_step(in_force.world, latest, engine_event(event), now=draft.now))
         settled(draft, in_force.world)
     change = draft.change()
@@ -279,8 +291,8 @@ def _destroy_once(
     kept = replace(latest.instance, personal=frozenset())
     draft.latest = Situation(instance=kept, timers=latest.timers)
     change = draft.change()
-    # A notice that a deadline has queued in this very write has no reader any more.
-    messages = tuple(replace(m, state="superseded") if m.effect.is_notice else m for m in change.messages)
+    # What a deadline has queued in this very write has no reader any more, either.
+    messages = tuple(replace(m, state="superseded") if m.effect.ends_with_subject else m for m in change.messages)
     change = replace(change, erased="subject" if is_whole else "instance", messages=messages)
     yield Call(lambda: uow.save(change))
     if loaded.subject_key is not None:

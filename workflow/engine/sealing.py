@@ -32,8 +32,6 @@ class Sealer:
 
     def salts(self, step: Step, instance_id: InstanceId, sequence: int) -> Mapping[str, bytes]:
         """Seal a step's personal values and give the salts for its entry, by slot."""
-        if not step.personal and not step.personal_payload:
-            return {}
         values = {f"field:{name}": value for name, value in step.personal.items()}
         values |= {f"payload:{name}": value for name, value in step.personal_payload.items()}
         return {slot: self._seal(slot, value, instance_id, sequence) for slot, value in values.items()}

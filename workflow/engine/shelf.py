@@ -26,6 +26,8 @@ class Readers:
     definition: Callable[[Document], Definition]
     calendar: Callable[[Document], Calendar]
     catalogue: Callable[[Document], Catalogue]
+    meaning: Callable[[Document], Digest] | None = None
+    """Gives the semantic digest of a definition's text, as it is written; what is published is compared with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from workflow.audit.entry import Witnessed
 from workflow.engine.calls import Call, Turn
+from workflow.engine.genuine import refuse_others
 from workflow.engine.parts import Parts
 from workflow.engine.shelf import InForce
 from workflow.engine.turn import fetch, settled
@@ -47,7 +48,11 @@ def load_system(parts: Parts, uow: UnitOfWork, *, is_locked: bool) -> Turn[tuple
 
 
 def publish(parts: Parts, uow: UnitOfWork, documents: Sequence[Document], actor: Actor, *, is_locked: bool) -> Turn[int]:
-    """Publish documents that are not yet the newest of their name; gives how many were."""
+    """Publish documents that are not yet the newest of their name; gives how many were.
+
+    Raises:
+        DefinitionError: a document is not what its digests say; nothing is published then.
+    """
     loaded, situation, now = yield from load_system(parts, uow, is_locked=is_locked)
     fresh = []
     for document in documents:
@@ -56,6 +61,7 @@ def publish(parts: Parts, uow: UnitOfWork, documents: Sequence[Document], actor:
             fresh.append(document)
     if not fresh:
         return 0
+    refuse_others(fresh, parts.shelf.readers.meaning)
     draft = _draft(parts, loaded, situation, now)
     for document in fresh:
         payload = {"document": document.kind, "name": document.name, "digest": document.digest, "text_digest": document.text_digest}

@@ -38,7 +38,7 @@ from workflow.states.instance import ENGINE_ACTOR, Actor, Event, InstanceId, Sit
 from workflow.states.machine import Table
 from workflow.states.making import World
 from workflow.states.step import decide, permit, recalendar, settle
-from workflow.states.verdict import Accepted, Answer, Facts, Kind, Permitted, Refused, Step
+from workflow.states.verdict import Accepted, Answer, Facts, Kind, Permitted, Refused, Step, make_accepted
 
 T = TypeVar("T")
 MAX_LOCK_SECONDS = 5.0
@@ -52,7 +52,7 @@ def attempts(store: Store, once: Callable[[UnitOfWork, bool], Turn[T]]) -> Turn[
 
     In a host's transaction there is one attempt: a conflict is the host's to retry, with its whole transaction.
     """
-    started, attempt = time.monotonic(), 0
+    began_at, attempt = 0.0, 0
     while True:
         try:
             with store.unit() as uow:
@@ -62,7 +62,8 @@ def attempts(store: Store, once: Callable[[UnitOfWork, bool], Turn[T]]) -> Turn[
             raise
         except ConflictError:
             attempt += 1
-            if is_joined or time.monotonic() - started > MAX_LOCK_SECONDS:
+            began_at = began_at or time.monotonic()
+            if is_joined or time.monotonic() - began_at > MAX_LOCK_SECONDS:
                 raise
 
 
@@ -107,7 +108,9 @@ def fire_once(
     loaded: Loaded = yield Call(lambda: uow.load(instance_id, key=key, lock=is_locked))
     if loaded.situation is None:
         raise NotFoundError("instance", instance_id)
-    in_force = yield from fetch(parts, uow, loaded)
+    in_force = parts.shelf.at_hand(loaded.situation.instance.digest, loaded.publications)
+    if in_force is None:
+        in_force = yield from fetch(parts, uow, loaded)
     if loaded.answer is not None and loaded.answer.expires_at > parts.now(loaded):
         return repeated(parts, in_force, loaded, event)
     draft = Draft(loaded=loaded, in_force=in_force, vault=parts.vault, now=parts.now(loaded), latest=loaded.situation, flood=parts.flood)
@@ -149,13 +152,15 @@ def _accept(
 ) -> Turn[Answer]:
     entry = draft.add(step)
     settled(draft, world)
-    credentials = tuple(c for result in checked.values() for c in result.on_accept)
-    yield from refuse_taken_values(parts, uow, world.table, step)
-    released = yield from released_values(parts, uow, world.table, step, subject_key=draft.loaded.subject_key)
+    credentials = tuple(c for result in checked.values() for c in result.on_accept) if checked else ()
+    released: tuple[UniqueValue, ...] = ()
+    if world.table.unique_fields:
+        yield from refuse_taken_values(parts, uow, world.table, step)
+        released = yield from released_values(parts, uow, world.table, step, subject_key=draft.loaded.subject_key)
     answer = stored_answer(parts.vault, draft, world.definition, event, key=key, sequence=entry.sequence, reasons=None)
     change = draft.change(credentials=credentials, answer=answer, unique_removed=released)
     yield Call(lambda: uow.save(change))
-    return Accepted(instance=change.instance, sequence=entry.sequence)
+    return make_accepted(instance=change.instance, sequence=entry.sequence)
 
 
 def refuse_taken_values(parts: Parts, uow: UnitOfWork, table: Table, step: Step) -> Turn[None]:
@@ -267,3 +272,18 @@ def repeated(parts: Parts, in_force: InForce, loaded: Loaded, event: Event) -> A
 def engine_event(name: EventName) -> Event:
     """Give an event fired by the engine itself."""
     return Event(name=name, actor=Actor(id=ENGINE_ACTOR))
+
+
+def settle_once(parts: Parts, uow: UnitOfWork, instance_id: InstanceId, *, is_locked: bool) -> Turn[int]:
+    """Write the deadlines of an instance that are reached; gives how many fired."""
+    loaded: Loaded = yield Call(lambda: uow.load(instance_id, lock=is_locked))
+    if loaded.situation is None:
+        raise NotFoundError("instance", instance_id)
+    in_force = yield from fetch(parts, uow, loaded)
+    draft = Draft(loaded=loaded, in_force=in_force, vault=parts.vault, now=parts.now(loaded), latest=loaded.situation, flood=parts.flood)
+    settled(draft, in_force.world)
+    if not draft.entries and draft.latest is loaded.situation:
+        return 0
+    change = draft.change()
+    yield Call(lambda: uow.save(change))
+    return sum(step.kind == "timer:fired" for step in draft.steps)

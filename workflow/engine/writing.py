@@ -5,7 +5,6 @@ Promises: every step, refusal and report gets its entry in the chain before anyt
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,12 +13,14 @@ from typing import Literal
 from workflow.audit.entry import EntryRow, Head, Witnessed, record_step, record_witnessed
 from workflow.engine.sealing import Sealer, unique_values
 from workflow.engine.shelf import InForce
-from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnswer, UniqueValue, Vault
-from workflow.states.definition import Digest
+from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnswer, UniqueValue, Vault, make_change, make_message
+from workflow.states.definition import Digest, TimerKey
 from workflow.states.effects import Effect, Work
-from workflow.states.instance import ENGINE_ACTOR, Instance, InstanceId, Situation, changed
+from workflow.states.instance import ENGINE_ACTOR, ActorId, Instance, InstanceId, Situation, Timer, changed
 from workflow.states.may import earliest_due_at, open_work
 from workflow.states.verdict import Kind, Step
+
+NO_SALTS: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +55,23 @@ class Draft:
     def head(self) -> Head:
         """The end of the chain as this draft has it."""
         if self.entries:
-            return Head(sequence=self.entries[-1].sequence, hash=self.entries[-1].entry_hash)
+            return Head(self.entries[-1].sequence, self.entries[-1].entry_hash)
         before = self.loaded.situation
-        return Head() if before is None else Head(sequence=before.instance.head, hash=before.instance.head_hash)
+        return Head() if before is None else Head(before.instance.head, before.instance.head_hash)
 
     def add(self, step: Step) -> EntryRow:
         """Record a step: its entry, its messages, its sealed values."""
-        # A deadline looks at its own instant, not at the sweep's: how often one sweeps must not change the history.
-        self.close_refusals(reached=step.occurred_at if step.kind is Kind.FIRED else self.now)
-        instance = step.after.instance
-        if self.sealer is None:
-            self.sealer = Sealer(self.vault, instance.subject, self.loaded.subject_key)
-        head = self.head
-        salts = self.sealer.salts(step, instance.id, head.sequence + 1)
+        if self.latest is not None and self.latest.instance.suppressed_count:
+            # A deadline looks at its own instant, not at the sweep's: how often one sweeps must not change the history.
+            self.close_refusals(reached=step.occurred_at if step.kind is Kind.FIRED else self.now)
+        instance, head = step.after.instance, self.head
+        salts = self._sealer(instance.subject).salts(step, instance.id, head.sequence + 1) if step.is_personal else NO_SALTS
         entry = record_step(step, after=head, recorded_at=self.now, digests=self._digests, salts=salts)
         self.entries.append(entry)
         self.steps.append(step)
         self.latest = self._with_refusals(step.after)
-        for effect in step.effects:
-            self._queue(effect, instance.id, entry.sequence)
+        for place, effect in enumerate(step.effects):
+            self._queue(effect, entry, place)
         return entry
 
     def witness(self, seen: Witnessed, instance_id: InstanceId) -> EntryRow:
@@ -136,27 +135,32 @@ class Draft:
         before, latest = self.loaded.situation, self.latest
         head = self.head
         instance = changed(latest.instance, head=head.sequence, head_hash=head.hash, recorded_at=self._recorded_at(latest.instance))
-        old = {t.key: t for t in before.timers} if before else {}
-        new = {t.key: t for t in latest.timers}
-        return Change(
+        timers_set, timers_removed = _difference(before.timers if before else (), latest.timers)
+        sealer = self.sealer
+        return make_change(
             instance=instance,
             is_new=before is None,
             expected_head=before.instance.head if before else 0,
             expected_suppressed=before.instance.suppressed_count if before else 0,
             entries=tuple(self.entries),
-            timers_set=tuple(t for key, t in new.items() if old.get(key) != t),
-            timers_removed=tuple(key for key in old if key not in new),
-            messages=tuple(m for m in self.messages if self._is_wanted(m.effect)),
+            timers_set=timers_set,
+            timers_removed=timers_removed,
+            messages=tuple([m for m in self.messages if self._is_wanted(m.effect)] if self.superseded else self.messages),
             superseded=tuple(self.superseded.items()),
             settled=settled,
             credentials=credentials,
-            sealed=tuple(self.sealer.sealed) if self.sealer else (),
-            subject_key=self.sealer.key if self.sealer and self.sealer.is_new_key else None,
+            sealed=tuple(sealer.sealed) if sealer else (),
+            subject_key=sealer.key if sealer and sealer.is_new_key else None,
             work=self._work(before, latest),
             answer=answer,
             unique_removed=unique_removed,
             unique_added=unique_values(self.vault, self.in_force.world.table, self.steps) if self.in_force else (),
         )
+
+    def _sealer(self, subject: ActorId) -> Sealer:
+        if self.sealer is None:
+            self.sealer = Sealer(self.vault, subject, self.loaded.subject_key)
+        return self.sealer
 
     @property
     def _digests(self) -> Mapping[str, Digest]:
@@ -168,18 +172,21 @@ class Draft:
     def _work(self, before: Situation | None, latest: Situation) -> tuple[Work, ...] | None:
         if not self.steps or self.in_force is None:
             return None
-        if before is not None and _place(before) == _place(latest):
+        table = self.in_force.world.table
+        if not table.work_in(latest.instance.state) and (before is None or not table.work_in(before.instance.state)):
+            return None  # there was none, and there is none
+        if before is not None and _is_same_place(before, latest):
             return None
         return open_work(self.in_force.world, latest)
 
-    def _queue(self, effect: Effect, instance_id: InstanceId, sequence: int) -> None:
+    def _queue(self, effect: Effect, entry: EntryRow, place: int) -> None:
         if effect.link is not None:
             self.superseded[effect.link] = effect.serial
         self.messages.append(
-            Message(
-                id=_message_id(self.now),
-                instance_id=instance_id,
-                sequence=sequence,
+            make_message(
+                id=_message_id(entry, place),
+                instance_id=entry.instance_id,
+                sequence=entry.sequence,
                 effect=effect,
                 queued_at=self.now,
                 available_at=self.now,
@@ -208,11 +215,24 @@ class Draft:
             self.latest = Situation(instance=instance, timers=self.latest.timers)
 
 
-def _place(situation: Situation) -> tuple[object, ...]:
-    """Give what open work follows from: the state, the fields that may be a scope, and the earliest deadline."""
-    return situation.instance.state, situation.instance.fields, earliest_due_at(situation)
+def _difference(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[tuple[Timer, ...], tuple[TimerKey, ...]]:
+    """Give the timers that are new or another, and the keys of those that are gone."""
+    if after is before:
+        return (), ()
+    old = {timer.key: timer for timer in before}
+    changed_ = tuple([timer for timer in after if old.pop(timer.key, None) != timer])  # what is left then is gone
+    return changed_, tuple(old)
 
 
-def _message_id(now: datetime) -> str:
-    """Make an id that sorts by the time of queueing: 14 hexadecimal digits of microseconds, then 72 random bits."""
-    return f"{int(now.timestamp() * 1_000_000):014x}{secrets.token_hex(9)}"
+def _is_same_place(before: Situation, after: Situation) -> bool:
+    """Tell whether open work stays as it is: it follows from the state, the fields that may be a scope, and the earliest deadline."""
+    was, is_ = before.instance, after.instance
+    return was.state == is_.state and was.fields == is_.fields and earliest_due_at(before) == earliest_due_at(after)
+
+
+def _message_id(entry: EntryRow, place: int) -> str:
+    """Make an id that sorts by the time of queueing: 14 hexadecimal digits of microseconds, 64 bits of the entry's hash, the place in it.
+
+    The hash covers instance, sequence and everything before it, so no other message has this id, and no chance is asked for.
+    """
+    return f"{int(entry.recorded_at.timestamp() * 1_000_000):014x}{entry.entry_hash[:8].hex()}{place:02x}"

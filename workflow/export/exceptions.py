@@ -44,7 +44,9 @@ class Exceptions:
         erasures: what was erased, on which basis.
         given_up: messages that were not delivered.
         refusals: refused attempts by reason; counted ones of a flood under ``not recorded one by one``.
-        exports: what left the store, from the system's chain.
+        reads: personal values that somebody has read.
+        retried: messages that an operator made due again.
+        exports: what left the store, from the system's chain; `administration` the keys, tables and documents that were changed.
     """
 
     histories: int = 0
@@ -56,6 +58,9 @@ class Exceptions:
     given_up: list[Finding] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     exports: list[Finding] = field(default_factory=list)
+    reads: list[Finding] = field(default_factory=list)
+    retried: list[Finding] = field(default_factory=list)
+    administration: list[Finding] = field(default_factory=list)
 
     def read(self, history: History, definition: Definition) -> None:
         """Take a history in."""
@@ -80,6 +85,11 @@ class Exceptions:
                 self.refusals["not recorded one by one"] += int(said["payload"]["count"])
             case Kind.ERASED:
                 self.erasures.append(_finding(row, str(said["payload"]["basis"])))
+            case Kind.READ:
+                basis = said["payload"].get("basis")
+                self.reads.append(_finding(row, " ".join(said["payload"]["fields"]) + (f" ({basis})" if basis else "")))
+            case Kind.RETRIED:
+                self.retried.append(_finding(row, f"{said['payload']['effect']}, queued by entry {said['payload']['queued_by']}"))
             case Kind.REPORTED if reasons and "effects" not in said:
                 self.given_up.append(_finding(row, " ".join(reasons)))
             case _:
@@ -89,10 +99,21 @@ class Exceptions:
         """Take the system's chain in."""
         for row, said in rows:
             payload = said["payload"]
-            if row.kind == Kind.EXPORTED:
-                self.exports.append(_finding(row, f"{payload['format']}, {payload['histories']} histories, {payload['entries']} entries"))
-            elif row.kind == Kind.REFUSED:
-                self.refusals.update(reason["code"] for reason in said["reasons"])
+            match row.kind:
+                case Kind.EXPORTED:
+                    detail = f"{payload['format']}, {payload['histories']} histories, {payload['entries']} entries"
+                    self.exports.append(_finding(row, detail))
+                case Kind.REFUSED:
+                    self.refusals.update(reason["code"] for reason in said["reasons"])
+                case Kind.KEY_CHANGED:
+                    kids = " ".join(key["kid"] for key in payload["keys"])
+                    self.administration.append(_finding(row, f"{payload['purpose']}: {kids}"))
+                case Kind.UPGRADED:
+                    self.administration.append(_finding(row, f"to release {payload['release']}"))
+                case Kind.PUBLISHED:
+                    self.administration.append(_finding(row, f"{payload['document']} {payload['name']} {payload['digest'][:12]}"))
+                case _:
+                    pass
 
 
 def report(archive: Archive, wanted: Wanted) -> Exceptions:

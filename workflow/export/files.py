@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from workflow.engine.archive import Archive
@@ -18,7 +19,7 @@ from workflow.export.ocel import write_ocel
 from workflow.export.pnml import net_of, pnml
 from workflow.export.population import History, Wanted, histories
 from workflow.export.tables import write_csv, write_jsonl
-from workflow.export.xes import write_xes
+from workflow.export.xes import write_whole_xes, write_xes
 from workflow.states.definition import Digest
 from workflow.states.instance import Actor
 
@@ -26,9 +27,10 @@ FORMATS: Mapping[str, Callable[[Iterable[History], IO[str]], None]] = {
     "csv": write_csv,
     "jsonl": write_jsonl,
     "xes": write_xes,
+    "xes-all": write_whole_xes,
     "ocel": write_ocel,
 }
-MINED = frozenset({"xes", "ocel"})
+MINED = frozenset({"xes", "xes-all", "ocel"})
 """Formats for process mining."""
 Progress = Callable[[int, int], None]
 
@@ -71,6 +73,8 @@ def export(
     form: str,
     actor: Actor,
     progress: Progress = lambda _histories, _entries: None,
+    source: Iterable[History] | None = None,
+    noted: Mapping[str, object] = MappingProxyType({}),
 ) -> Exported:
     """Write a population to a file.
 
@@ -81,15 +85,17 @@ def export(
         form: one of `FORMATS`.
         actor: who exports.
         progress: is told how many histories and entries are written.
+        source: the histories of the population where they were read already; the archive's when None.
+        noted: what the export's entry says beside filter, counts and digest.
     """
     count = _Count(progress)
     aside = path.with_name(f"{path.name}.part")
     try:
         with aside.open("w", encoding="utf-8", newline="") as to:
-            FORMATS[form](count.through(histories(archive, wanted)), to)
+            FORMATS[form](count.through(histories(archive, wanted) if source is None else source), to)
         sha256 = _sha256(aside)
         said = {"format": form, "filter": wanted.as_data(), "histories": count.histories, "entries": count.entries, "sha256": sha256}
-        sequence = disclose(archive.engine, Disclosure(actor=actor, payload=said))
+        sequence = disclose(archive.engine, Disclosure(actor=actor, payload={**said, **noted}))
         nets = tuple(_write_net(archive, digest, path) for digest in count.digests) if form in MINED else ()
         aside.replace(path)
     finally:

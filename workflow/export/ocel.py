@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import chain
 from typing import IO, Any
 
 import orjson
 
 from workflow.audit.canonical import instant
 from workflow.audit.entry import EntryRow
+from workflow.export.once import Once
 from workflow.export.population import History
 
 _EVENT_ATTRIBUTES = {
@@ -38,25 +41,23 @@ _OBJECT_ATTRIBUTES = {
 
 
 def write_ocel(histories: Iterable[History], to: IO[str]) -> None:
-    """Write a log; objects are set aside in a temporary file while events are written, so memory stays flat."""
+    """Write a log; objects are set aside in temporary files while events are written, so memory stays flat."""
     types: dict[str, None] = {}
-    people: dict[str, str] = {}
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as aside:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as aside, closing(Once()) as people:
         to.write('{"events":[')
         is_first = True
         for history in histories:
             aside.writelines(f"{_json(one)}\n" for one in _objects(history))
-            people[_subject(history)] = "subject"
+            people.add(_subject(history))
             for row, said in zip(history.rows, history.said, strict=True):
-                people |= {_actor(name): "actor" for name in (row.actor, row.on_behalf_of) if name}
+                people.add(*(_actor(name) for name in (row.actor, row.on_behalf_of) if name))
                 event = _event(history, row, said)
                 types[str(event["type"])] = None
                 to.write(("" if is_first else ",") + "\n" + _json(event))
                 is_first = False
-        aside.writelines(f"{_json({'id': id_, 'type': type_, 'attributes': [], 'relationships': []})}\n" for id_, type_ in people.items())
         to.write('\n],\n"objects":[')
         aside.seek(0)
-        for place, line in enumerate(aside):
+        for place, line in enumerate(chain(aside, map(_person, people))):
             to.write(("," if place else "") + "\n" + line.rstrip("\n"))
     to.write("\n],\n" + _types(types) + "}\n")
 
@@ -118,6 +119,10 @@ def _event(history: History, row: EntryRow, said: dict[str, Any]) -> dict[str, o
         "attributes": [{"name": name, "value": value} for name, value in values.items() if value not in ("", None)],
         "relationships": related,
     }
+
+
+def _person(id_: str) -> str:
+    return _json({"id": id_, "type": id_.partition(":")[0], "attributes": [], "relationships": []})
 
 
 def _onboarding(history: History) -> str:

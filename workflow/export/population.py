@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,10 +45,30 @@ class Wanted:
         return {name: value for name, value in said.items() if value is not None}
 
     def has(self, instance: Instance) -> bool:
-        """Tell whether an instance that a query by definition and state gave belongs to the population."""
-        is_outcome = self.outcome is None or (instance.outcome or OPEN) == self.outcome
-        is_late_enough = self.since is None or instance.started_at >= self.since
-        return is_outcome and is_late_enough and (self.until is None or instance.started_at < self.until)
+        """Tell whether an instance belongs to the population."""
+        return self.covers(
+            definition=instance.definition, state=instance.state, outcome=instance.outcome or OPEN, started_at=instance.started_at
+        )
+
+    def covers(self, *, definition: str, state: str, outcome: str, started_at: datetime) -> bool:
+        """Tell whether what is known of an onboarding, from its row or from its entries, puts it into the population."""
+        is_state = self.state is None or state == self.state or state.startswith(f"{self.state}.")
+        is_late_enough = self.since is None or started_at >= self.since
+        is_early_enough = self.until is None or started_at < self.until
+        return self.definition in (None, definition) and self.outcome in (None, outcome) and is_state and is_late_enough and is_early_enough
+
+    @staticmethod
+    def read(said: Mapping[str, str]) -> Wanted:
+        """Read what `as_data` gave.
+
+        Raises:
+            ValueError: it is no such filter.
+        """
+        known = {"definition", "state", "outcome", "since", "until"}
+        if set(said) - known:
+            raise ValueError(f"A filter has no {', '.join(sorted(set(said) - known))}.")
+        instants = {name: datetime.fromisoformat(said[name]) for name in ("since", "until") if name in said}
+        return Wanted(**{name: said[name] for name in known - {"since", "until"} if name in said}, **instants)  # type: ignore[arg-type]  # text and instants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """XES (IEEE Std 1849-2016): histories as an event log for process mining.
 
-Promises: one trace per onboarding, one event per *step* of it, in the order of the chain, with everything plain that the entry
-says. Refusals and acts on the history itself (exports, erasures) are no steps of the process, so they are left out: a log of
-steps is what the definition's Petri net (`workflow.export.pnml`) can be compared with. Tables and OCEL have them all.
+Promises: one trace per onboarding, in the order of the chain, with everything plain that the entry says. There are two logs. That of the
+*steps* (`write_xes`) is what the definition's Petri net (`workflow.export.pnml`) can be compared with: refusals and acts on the history
+itself (reads, erasures) are no steps of the process. The *whole* log (`write_whole_xes`) loses nothing: every entry is an event, and its
+lifecycle says what it was: ``complete`` a step, ``ate_abort`` a refused attempt, ``unknown`` an act on the history. Whoever keeps the
+completed events of the whole log has the log of the steps.
 """
 
 from __future__ import annotations
@@ -15,13 +17,27 @@ from workflow.audit.canonical import instant
 from workflow.audit.entry import EntryRow
 from workflow.export.markup import text
 from workflow.export.population import History
+from workflow.states.verdict import Kind
 
 _EXTENSIONS = {"Concept": "concept", "Time": "time", "Lifecycle": "lifecycle", "Organizational": "org"}
 _ADDRESS = "http://www.xes-standard.org/"
 
 
+STEP, REFUSED, OTHER = "complete", "ate_abort", "unknown"
+"""Transitions of the standard's lifecycle (IEEE Std 1849 Annex, "Lifecycle Extension")."""
+
+
 def write_xes(histories: Iterable[History], to: IO[str]) -> None:
-    """Write a log, one trace at a time."""
+    """Write the log of the steps, one trace at a time."""
+    _write(histories, to, is_whole=False)
+
+
+def write_whole_xes(histories: Iterable[History], to: IO[str]) -> None:
+    """Write the log of all entries, refusals and acts on the history included."""
+    _write(histories, to, is_whole=True)
+
+
+def _write(histories: Iterable[History], to: IO[str], *, is_whole: bool) -> None:
     to.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     to.write(f'<log xes.version="1849.2016" xes.features="" xmlns="{_ADDRESS}">\n')
     for name, prefix in _EXTENSIONS.items():
@@ -31,13 +47,15 @@ def write_xes(histories: Iterable[History], to: IO[str]) -> None:
     to.write('    <date key="time:timestamp" value="1970-01-01T00:00:00.000000+00:00"/>\n')
     to.write('    <string key="lifecycle:transition" value="complete"/>\n  </global>\n')
     to.write('  <classifier name="Event" keys="concept:name"/>\n')
+    if is_whole:
+        to.write('  <classifier name="Event and what became of it" keys="concept:name lifecycle:transition"/>\n')
     to.write('  <string key="lifecycle:model" value="standard"/>\n')
     for history in histories:
-        to.writelines(_trace(history))
+        to.writelines(_trace(history, is_whole=is_whole))
     to.write("</log>\n")
 
 
-def _trace(history: History) -> Iterator[str]:
+def _trace(history: History, *, is_whole: bool) -> Iterator[str]:
     instance = history.instance
     yield "  <trace>\n"
     yield from _attributes(
@@ -51,7 +69,7 @@ def _trace(history: History) -> Iterator[str]:
         },
         indent=4,
     )
-    for row, said in history.steps:
+    for row, said in zip(history.rows, history.said, strict=True) if is_whole else history.steps:
         yield "    <event>\n"
         yield from _attributes(_event(row, said), indent=6)
         yield "    </event>\n"
@@ -62,7 +80,7 @@ def _event(row: EntryRow, said: dict[str, Any]) -> dict[str, object]:
     plain: dict[str, object] = {
         "concept:name": row.event,
         "time:timestamp": row.occurred_at,
-        "lifecycle:transition": "complete",
+        "lifecycle:transition": _became(row, said),
         "org:resource": row.actor,
         "org:role": " ".join(said["roles"]),
         "on_behalf_of": row.on_behalf_of or "",
@@ -76,8 +94,18 @@ def _event(row: EntryRow, said: dict[str, Any]) -> dict[str, object]:
     }
     plain |= {f"facts.{name}": value for name, value in said["facts"].items()}
     plain |= {f"payload.{name}": value for name, value in said["payload"].items()}
-    plain["effects"] = " ".join(f"{one['kind']}:{one['name']}" for one in said["effects"])
+    plain["effects"] = " ".join(f"{one['kind']}:{one['name']}" for one in said.get("effects", ()))
+    plain["reasons"] = " ".join(reason["code"] for reason in said.get("reasons", ()))
+    plain["withheld"] = " ".join(said.get("withheld", ()))
+    plain["personal"] = " ".join(sorted(said.get("personal", {})))
     return {key: value for key, value in plain.items() if value not in ("", None)}
+
+
+def _became(row: EntryRow, said: dict[str, Any]) -> str:
+    """Say by the standard's lifecycle what an entry is."""
+    if "effects" in said:
+        return STEP
+    return REFUSED if row.kind == Kind.REFUSED else OTHER
 
 
 def _attributes(values: dict[str, object], *, indent: int) -> Iterator[str]:
