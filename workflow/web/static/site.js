@@ -29,6 +29,15 @@
     };
     field?.addEventListener("input", judge);
   }
+  // What refreshes itself waits while somebody is ticking boxes or typing in it.
+  document.addEventListener("htmx:before:request", (event) => {
+    const part = document.querySelector(event.target.getAttribute("hx-select") ?? "#none");
+    const typing = document.activeElement;
+    const is_busy = part?.querySelector("input[type=checkbox]:checked") || (part?.contains(typing) && typing.matches("input, textarea, select"));
+    if (is_busy && event.target.getAttribute("hx-trigger")?.startsWith("every")) {
+      event.preventDefault();
+    }
+  });
   // A form is submitted once.
   document.addEventListener("submit", (event) => {
     const form = event.target;
