@@ -33,7 +33,7 @@
   document.addEventListener("htmx:before:request", (event) => {
     const part = document.querySelector(event.target.getAttribute("hx-select") ?? "#none");
     const typing = document.activeElement;
-    const is_busy = part?.querySelector("input[type=checkbox]:checked") || (part?.contains(typing) && typing.matches("input, textarea, select"));
+    const is_busy = part?.querySelector("input[type=checkbox]:checked") || (part?.contains(typing) && typing.matches("input:not([type=checkbox]), textarea, select"));
     if (is_busy && event.target.getAttribute("hx-trigger")?.startsWith("every")) {
       event.preventDefault();
     }
