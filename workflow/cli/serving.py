@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -56,11 +57,26 @@ def serve(
         )
     log_to_stderr()
     with ExitStack() as house:
+        listening = house.enter_context(_listening(host, port))
+        settings = _settings(database, host=host, port=listening.getsockname()[1])
         site = house.enter_context(site_of_settings(settings, is_empty=empty, has_worker=not without_worker))
         output.say(f"Open {settings.needed_base_url()}", style="bold")
         if site.development is not None:
             _tell_trial(settings, output)
-        _run(site, host=host, port=port)
+        else:
+            for lacking in _lacking(settings):
+                output.say(lacking, style="yellow")
+        _run(site, listening)
+
+
+def _lacking(settings: Settings) -> Iterator[str]:
+    """Say what the pages cannot do with these settings, though they can start."""
+    if settings.oidc is None:
+        yield "Nobody can sign in at the back office: set WORKFLOW_OIDC_ISSUER, WORKFLOW_OIDC_CLIENT_ID and WORKFLOW_OIDC_CLIENT_SECRET."
+    if settings.directory is None:
+        yield "Nobody holds a role, so no request can be decided: set WORKFLOW_DIRECTORY."
+    if settings.api_clients is None:
+        yield "No program can use the HTTP API: set WORKFLOW_API_CLIENTS."
 
 
 def _require_extra() -> None:
@@ -202,13 +218,28 @@ def _clients(settings: Settings, stand_ins: StandIns | None) -> Clients:
     )
 
 
-def _run(site: SiteParts, *, host: str, port: int) -> None:
+def _listening(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is done.
+
+    Raises:
+        SettingsError: somebody else has it, or there is no such address here.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can be served at {host}, port {port}: {os.strerror(error.errno or 0)}. Choose another one with --port."
+        ) from error
+
+
+def _run(site: SiteParts, listening: socket.socket) -> None:
     import uvicorn
 
     from workflow.web.site import create_site
 
     # No access log: addresses of links are secrets.
-    uvicorn.run(create_site(site), host=host, port=port, access_log=False, log_level="warning", server_header=False, proxy_headers=False)
+    settings = uvicorn.Config(create_site(site), access_log=False, log_level="warning", server_header=False, proxy_headers=False)
+    uvicorn.Server(settings).run(sockets=[listening])
 
 
 def _tell_trial(settings: Settings, output: Any) -> None:  # noqa: ANN401  # the module that prints

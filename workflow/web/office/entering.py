@@ -51,6 +51,8 @@ def sign_in(visit: Visit) -> Response:
 def begin_oidc(visit: Visit) -> Response:
     """Send the browser to the OpenID provider."""
     provider = _provider(visit)
+    if visit.actor is not None:  # whom another page sends here stays signed in
+        return RedirectResponse(_next(visit), status_code=303)
     begun = provider.begin()
     visit.sign_in("", {"kind": "oidc", **begun.kept, "next": visit.query("next")})
     return RedirectResponse(begun.url, status_code=303)
@@ -59,8 +61,10 @@ def begin_oidc(visit: Visit) -> Response:
 def finish_oidc(visit: Visit) -> Response:
     """Sign in whom the provider says; what was kept for it is good once."""
     provider = _provider(visit)
-    kept = {name: str(visit.kept(name) or "") for name in ("state", "nonce", "verifier", "next")} if visit.kept("kind") == "oidc" else {}
-    visit.sign_out()
+    kept = {}
+    if visit.kept("kind") == "oidc":
+        kept = {name: str(visit.kept(name) or "") for name in ("state", "nonce", "verifier", "next")}
+        visit.sign_out()
     who = provider.finish(dict(visit.request.query_params), kept, now=visit.now)
     if visit.parts.grants_of is not None:
         try:

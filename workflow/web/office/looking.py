@@ -16,13 +16,17 @@ from workflow.states.effects import Work
 from workflow.states.instance import Actor, Instance, Situation
 from workflow.states.may import earliest_due_at
 from workflow.states.verdict import Refused, Verdict
+from workflow.states.who import scope_of
 from workflow.web.forms import Form
 from workflow.web.seeing import Seen, Sight
 from workflow.web.visit import Visit
+from workflow.web.words import title_in
 
 OPERATORS = frozenset({"administrator", "helpdesk"})
 """Roles, held without a scope, that look after messages."""
 SOON = timedelta(days=1)
+ASSIGNEE = FieldName("assignee")
+"""A field of this name says who takes care of a request; whoever may be chosen for it are the holders of the event's own roles."""
 
 
 def sight(visit: Visit) -> Sight:
@@ -50,6 +54,11 @@ class Row:
     def state_title(self) -> str:
         """Give the state's title, with that of the state around it where it has one."""
         return state_title(self.definition, self.instance.state)
+
+    @property
+    def assignee(self) -> str:
+        """Give who takes care of it, where the definition keeps that in a field of this name; empty when nobody does."""
+        return str(self.instance.fields.get(ASSIGNEE, ""))
 
     @property
     def scope(self) -> str:
@@ -175,10 +184,23 @@ def inputs_of(visit: Visit, seen: Seen, type_: EventType) -> Iterator[Input]:
     """Give what an event's form asks for."""
     for name, one in type_.payload.items():
         label = visit.say(one.description.rstrip(".") or str(name).replace("_", " ").capitalize())
-        options = tuple(_options(visit, seen, one))
+        options = tuple(_people(visit, seen, type_) if name == ASSIGNEE else _options(visit, seen, one))
         yield Input(
             name=str(name), label=label, kind=_kind(one, options), is_required=one.is_required, options=options, longest=one.max_length
         )
+
+
+def _people(visit: Visit, seen: Seen, type_: EventType) -> Iterator[tuple[str, str]]:
+    """Name who holds one of an event's roles for a request, the reader first."""
+    holders, me = visit.engine.parts.directory.holders, visit.signed_in().id
+    found = {
+        str(who)
+        for role in (seen.definition.roles[name] for name in type_.by)
+        if not role.is_anyone and not role.is_subject
+        for who in holders(role.name, scope_of(role, seen.instance.fields))
+    }
+    for who in sorted(found, key=lambda who: (who != me, who)):
+        yield who, visit.say("{name} (myself)", name=who) if who == me else who
 
 
 def _options(visit: Visit, seen: Seen, one: Field) -> Iterator[tuple[str, str]]:
@@ -186,7 +208,7 @@ def _options(visit: Visit, seen: Seen, one: Field) -> Iterator[tuple[str, str]]:
     if one.catalogue is not None and catalogue is not None:
         others: Mapping[str, object] = {str(name): value for name, value in seen.instance.fields.items()}
         for key, item in choices(one, others, catalogue).items():
-            yield key, str(item.get("title", key))
+            yield key, title_in(visit.reader, one.catalogue.set_name, key, item)
     for value in one.values:
         yield value, visit.say(value)
 
@@ -238,7 +260,10 @@ def written(visit: Visit, one: Field | None, value: object, items: Mapping[str, 
         return ", ".join(written(visit, one, item, items) for item in value)
     if one is not None and one.type is FieldType.INSTANT:
         return visit.reader.instant(datetime.fromisoformat(str(value)))
-    return str((items or {}).get(str(value), {}).get("title", value))
+    item = (items or {}).get(str(value))
+    if item is None or one is None or one.catalogue is None:
+        return str(value)
+    return title_in(visit.reader, one.catalogue.set_name, str(value), item)
 
 
 def personal_names(seen: Seen) -> tuple[FieldName, ...]:
