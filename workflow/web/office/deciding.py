@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -50,16 +51,16 @@ def _fire(visit: Visit, seen: Seen, event: str) -> Response:
     if type_ is None:
         raise NotFoundError("event", event)
     version = form.text("version")
+    fresh = visit.say("Somebody was faster: the request has changed since you opened it. Look again before you decide.")
     if version.isdigit() and int(version) != seen.instance.version:
         # Somebody acted since the page was shown: the reader looks again before deciding on what is no longer there.
-        fresh = visit.say("Somebody was faster: the request has changed since you opened it. Look again before you decide.")
         return _show(visit, seen, notice=fresh, code=409)
     try:
         answer = visit.fire(seen.instance.id, event, payload_of(form, type_), actor=actor)
-    except ConflictError as error:
-        return _show(visit, look_for(visit.engine, seen.instance.id, actor), notice=visit.say(error.explain()), code=409)
+    except ConflictError:
+        return _show(visit, look_for(visit.engine, seen.instance.id, actor), notice=fresh, code=409)
     if isinstance(answer, Refused):
-        problems = visit.problems(answer.reasons, labels_of(visit, seen, type_))
+        problems = _at_form(visit.problems(answer.reasons, labels_of(visit, seen, type_)), event)
         return _show(visit, look_for(visit.engine, seen.instance.id, actor), problems=problems, failed=event)
     done = visit.say("Done: {title}.", title=visit.say(event_title(seen.definition, event)))
     try:
@@ -67,6 +68,11 @@ def _fire(visit: Visit, seen: Seen, event: str) -> Response:
     except NotFoundError:  # what was decided has taken it out of the reader's sight
         return visit.page("office/done.html", said=done)
     return _show(visit, after, done=done, code=200)
+
+
+def _at_form(problems: Problems, event: str) -> Problems:
+    """Name the fields as the page does, where several forms ask for a rationale: each with its event in front."""
+    return Problems(tuple(replace(one, field=f"{event}-{one.field}") if one.field else one for one in problems.reasons))
 
 
 def _disclosed(visit: Visit, seen: Seen) -> list[tuple[str, str]]:

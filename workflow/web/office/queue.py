@@ -32,11 +32,19 @@ def queue(visit: Visit) -> Response:
     )
     page = found.work(query)
     rows = grouped(found, page.rows)
-    if is_mine := visit.query("mine") == "yes":
+    is_mine = visit.query("mine") == "yes"
+    if is_mine:
         rows = [row for row in rows if row.assignee == found.actor.id]
     events = sorted({work for row in rows for work in row.works}, key=lambda pair: pair[1])
     return visit.page(
-        "office/queue.html", rows=rows, next=page.next, event=visit.query("event"), events=events, deeds=_common(rows), **_frame(visit)
+        "office/queue.html",
+        rows=rows,
+        next=page.next,
+        event=visit.query("event"),
+        is_mine=is_mine,
+        events=events,
+        deeds=_common(rows),
+        **_frame(visit),
     )
 
 
