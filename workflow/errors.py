@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
+"""A fault; something allowed and probably not meant; something worth knowing, given only when it is asked for."""
 
 
 class WorkflowError(Exception):

@@ -1,6 +1,7 @@
 """Every known fault of a definition is found at its place, and nothing else is.
 
-Each file in `tests/definitions/bad` says in its first lines what must be found: `# expect: <line>:<column> <code>`.
+Each file in `tests/definitions/bad` says in its first lines what must be found: `# expect: <line>:<column> <code>`, and asks for notes
+by `# with notes`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.known import KNOWN
-from workflow.errors import DefinitionError
+from workflow.errors import DefinitionError, Finding
 from workflow.load import inspect, load
+from workflow.states.definition import Definition
 
 FOLDER = Path(__file__).parents[1] / "definitions" / "bad"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -24,10 +26,15 @@ def expected_of(path: Path) -> list[tuple[int, int, str]]:
     return [(int(line), int(column), code) for line, column, code in EXPECTED.findall(path.read_text(encoding="utf-8"))]
 
 
+def found_in(path: Path) -> tuple[Definition | None, tuple[Finding, ...]]:
+    """Check a file, with notes when it asks for them."""
+    return inspect(path, known=KNOWN, with_notes="# with notes\n" in path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_fault_is_found_at_its_place(path: Path):
     """All findings of a faulty file are those it announces, no more and no fewer, in the order of the lines."""
-    _, findings = inspect(path, known=KNOWN)
+    _, findings = found_in(path)
 
     assert expected_of(path) == [(one.line, one.column, one.code) for one in findings]
 
@@ -35,7 +42,7 @@ def test_each_fault_is_found_at_its_place(path: Path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_finding_can_be_shown(path: Path):
     """A finding names its file, its place, a sentence and the line as written with a caret."""
-    _, findings = inspect(path, known=KNOWN)
+    _, findings = found_in(path)
 
     lines = path.read_text(encoding="utf-8").split("\n")
     for finding in findings:
@@ -59,7 +66,7 @@ def test_there_are_many_different_faults():
 def test_an_error_refuses_the_definition_and_a_warning_does_not():
     """What has an error gives no definition; what has only warnings does."""
     for path in FILES:
-        definition, findings = inspect(path, known=KNOWN)
+        definition, findings = found_in(path)
         has_errors = any(finding.severity == "error" for finding in findings)
 
         assert has_errors is (definition is None)

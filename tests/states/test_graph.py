@@ -167,6 +167,14 @@ def test_dot_clips_arrows_at_compound_states(small: Definition) -> None:
     assert dot(small).count("{") == dot(small).count("}")
 
 
+def test_dot_draws_everywhere_only_when_something_holds_everywhere(small: Definition) -> None:
+    """An arrow from anywhere begins at a box that says so; without such an arrow there is no such box."""
+    root = small.states[ROOT]
+    states = {**small.states, ROOT: replace(root, transitions=())}
+    assert "everywhere" in dot(small)
+    assert "everywhere" not in dot(replace(small, states=MappingProxyType(states)))
+
+
 def test_svg_is_well_formed_and_self_contained(small: Definition) -> None:
     """The picture is one XML document without style, script, reference or event attribute, so that a strict policy shows it."""
     root = ET.fromstring(svg(small, StatePath("asked.form")))

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from tests.support.worlds import KNOWN, world
 from workflow.states.definition import EventName, FieldName
-from workflow.states.guards import MAX_SOURCE_CHARACTERS, CelType, GuardError, GuardFault, compile_guard, leaves_of, type_of_field
+from workflow.states.guards import (
+    MAX_KNOWN,
+    MAX_KNOWN_CHARACTERS,
+    MAX_SOURCE_CHARACTERS,
+    CelType,
+    GuardError,
+    GuardFault,
+    compile_guard,
+    leaves_of,
+    type_of_field,
+)
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 LEAVES = {
@@ -203,3 +213,18 @@ def test_without_an_event_only_the_instance_has_leaves():
     definition = world(FIELDS).definition
     assert {leaf.partition(".")[0] for leaf in leaves_of(definition, KNOWN, None)} == {"now", "instance", "has", "count", "distinct_actors"}
     assert type_of_field(definition.fields[FieldName("tags")]) is CelType.STRINGS
+
+
+def test_answers_that_are_remembered_are_those_of_their_values():
+    """However many values a guard was asked about, and in whatever order, each answer is that of the values; an unset leaf is a value too."""
+    guard = compiled("instance.level % 3 == 0 && (instance.name == 'ana' || 'b' in instance.tags)")
+    asked = [
+        (level, name, tags) for level in range(MAX_KNOWN) for name in ("ana", "it" * MAX_KNOWN_CHARACTERS) for tags in (["a"], ["a", "b"])
+    ]
+    for _ in range(2):
+        for level, name, tags in asked:
+            values = {"instance.level": level, "instance.name": name, "instance.tags": tags}
+            assert guard.evaluate(values.get) is (level % 3 == 0 and (name == "ana" or "b" in tags))
+    assert len(guard.known) <= MAX_KNOWN
+    with pytest.raises(GuardFault):
+        guard.evaluate({"instance.name": "ana", "instance.tags": []}.get)

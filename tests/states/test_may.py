@@ -55,7 +55,7 @@ states:
       - {event: lent, guard: actor.is_deputy && facts.code.ok, target: ended}
       - {event: choice, guard: instance.level > 5, target: ended}
       - {event: choice, guard: event.level > 1, target: ended}
-      - {event: choice, guard: instance.level > 7}
+      - {event: choice, guard: instance.level < 0}
       - {event: divide, set: {level: 10 / instance.level}}
       - {event: vote, quorum: {need: 2}, set: {level: 10 / instance.level}, target: ended}
       - {event: closed, guard: [instance.level > 5, has.seen_at]}

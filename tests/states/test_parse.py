@@ -21,6 +21,7 @@ from workflow.states.definition import (
 )
 from workflow.states.durations import is_duration, read_duration
 from workflow.states.findings import MAX_FINDINGS, Findings, quote
+from workflow.states.parse import MAX_NAMES
 
 TEXT = """\
 definition: sample
@@ -266,6 +267,13 @@ def test_findings_are_bounded_and_keep_their_errors():
     assert frozenset({"an-error"}) == findings.codes
 
 
+def test_hints_are_bounded():
+    """Comparing names costs time: after fifty mistakes no more names are proposed, and the mistakes are told all the same."""
+    findings = Findings(file="f")
+    assert [" Did you mean 'clerk'?"] * 50 == [findings.hint("clrek", ["clerk"]) for _ in range(50)]
+    assert "" == findings.hint("clrek", ["clerk"])
+
+
 def test_the_same_finding_counts_once():
     """Two rules that notice one thing say it once."""
     findings = Findings(file="f")
@@ -281,3 +289,32 @@ def test_absurd_names_are_shortened():
     with pytest.raises(Exception, match="finding") as caught:
         load(TEXT.replace("event: look, target: first", f"event: {'x' * 100_000}"), known=KNOWN)
     assert all(len(finding.message) < 400 for finding in caught.value.findings)  # type: ignore[attr-defined]  # a DefinitionError
+
+
+def test_a_document_without_a_subject_is_told_so_and_read_on():
+    """Who is onboarded must be said; the roles that are declared are known all the same, and only what is missing is told."""
+    _, findings = inspect(TEXT.replace("subject: applicant\n", ""), known=KNOWN)
+    assert ["A definition needs the key 'subject'"] == [one.message.partition(":")[0] for one in findings if one.code == "missing-key"]
+    strangers = {one.message for one in findings if one.code == "unknown-role"}
+    assert {"There is no role 'applicant'"} == {message.partition(".")[0] for message in strangers}
+
+
+@pytest.mark.parametrize(
+    ("retention", "code"),
+    [("PT0S", "invalid-duration"), ("P9999D", "invalid-duration"), ("{failure: P1D, neutral: PT0S}", "invalid-duration"), ("P30D", None)],
+)
+def test_a_retention_lasts_a_second_to_ten_years(retention: str, code: str | None):
+    """What is kept for no time, or longer than anybody may promise, is a mistake; for each outcome as for all of them."""
+    _, findings = inspect(f"{TEXT}retention: {retention}\n", known=KNOWN)
+    assert ([code] if code else []) == [one.code for one in findings if "retention" in one.message]
+
+
+@pytest.mark.parametrize("section", ["roles", "fields", "checks", "events"])
+def test_more_names_than_anybody_needs_are_refused_before_they_are_compared(section: str):
+    """A section of thousands of names is refused by its count, and nothing else is said about it."""
+    names = "".join(f"  x{number}: {{}}\n" for number in range(MAX_NAMES + 1))
+    definition, findings = inspect(f"definition: d\nlanguage: 1\nsubject: s\nstates: {{a: {{}}}}\n{section}:\n{names}", known=KNOWN)
+    assert definition is None
+    assert [f"There are {MAX_NAMES + 1} {section}; at most {MAX_NAMES} are allowed."] == [
+        one.message for one in findings if one.code == "too-many"
+    ]

@@ -528,3 +528,19 @@ def test_a_principal_and_a_deputy_have_one_voice():
         assert isinstance(run.fire("approve", actors[first]), Step)
         assert [r.code for r in run.fire("approve", actors[second]).reasons] == ["counted_already"]
         assert run.fire("approve", CLERK).to_state == "approved"
+
+
+def test_only_the_transition_with_a_quorum_counts_voices():
+    """Where one way of an event needs one voice and another needs two, a second voice of one person is counted against the second only."""
+    text = QUORUM.replace(
+        "      - {event: approve, target: approved, quorum: {need: 2},",
+        '      - {event: approve, target: approved, guard: "instance.level > 8"}\n      - {event: approve, target: approved, quorum: {need: 2},',
+    )
+    assert text != QUORUM
+    run = Run(world(text))
+    run.begin(ANA, level=3)
+    assert run.fire("approve", BOSS).to_state == "review"
+    assert [reason.code for reason in run.fire("approve", BOSS).reasons] == ["counted_already"]
+    quick = Run(world(text))
+    quick.begin(ANA, level=9)
+    assert quick.fire("approve", BOSS).to_state == "approved"

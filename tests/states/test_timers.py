@@ -189,6 +189,14 @@ def test_a_new_calendar_leaves_paused_deadlines_their_rest(run):
     assert step.after.instance.calendar_digest == "d" * 64
 
 
+def test_a_new_calendar_that_changes_no_deadline_moves_none(run):
+    """A holiday beyond the deadlines leaves them where they are; the calendar is in force all the same."""
+    later = replace(calendar(d2026_06_01="Far away"), digest="d" * 64)
+    step = recalendar(replace(run.world, calendar=later), run.situation, now=run.now)
+    assert (step.moved, step.after.timers) == ((), run.situation.timers)
+    assert step.after.instance.calendar_digest == "d" * 64
+
+
 def test_the_same_calendar_is_no_news(run):
     """Neither the calendar by which the deadlines were computed, nor none at all."""
     assert recalendar(run.world, run.situation, now=run.now) is None

@@ -4,7 +4,7 @@ Promises: every fault of a document is named at once, with its line and column; 
 """
 
 from workflow.load.calendars import calendar_from_data, catalogue_from_data, read_calendar, read_catalogue
-from workflow.load.documents import inspect, load, load_data
+from workflow.load.documents import inspect, load, load_data, parsed
 from workflow.load.yaml import compose
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "inspect",
     "load",
     "load_data",
+    "parsed",
     "read_calendar",
     "read_catalogue",
 ]

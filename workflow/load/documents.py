@@ -15,7 +15,7 @@ from workflow.states.definition import Definition
 from workflow.states.findings import Findings
 from workflow.states.known import Known
 from workflow.states.node import node_of
-from workflow.states.parse import parse
+from workflow.states.parse import Parsed, parse
 from workflow.states.semantics import digest_of
 
 
@@ -36,11 +36,30 @@ def load(source: Path | str | bytes, *, name: str = "<string>", known: Known) ->
     return definition
 
 
-def inspect(source: Path | str | bytes, *, name: str = "<string>", known: Known) -> tuple[Definition | None, tuple[Finding, ...]]:
+def inspect(
+    source: Path | str | bytes, *, name: str = "<string>", known: Known, with_notes: bool = False
+) -> tuple[Definition | None, tuple[Finding, ...]]:
     """Read a definition and give everything there is to say about it, warnings included, by line and column.
+
+    Args:
+        source: a path, or the YAML itself as text or bytes.
+        name: how findings call it when `source` is no path.
+        known: kinds of checks and actions that may be named.
+        with_notes: also what is worth knowing and no fault.
 
     Returns:
         The definition, None when a finding is an error; and the findings.
+    """
+    found, findings = parsed(source, name=name, known=known, with_notes=with_notes)
+    return (found.definition if found else None), findings
+
+
+def parsed(
+    source: Path | str | bytes, *, name: str = "<string>", known: Known, with_notes: bool = False, is_stored: bool = False
+) -> tuple[Parsed | None, tuple[Finding, ...]]:
+    """Read a definition with the places of its parts, and give everything there is to say about it; see `inspect`.
+
+    One that `is_stored`, or was in force before, is not judged by what newer checks find.
     """
     file = str(source) if isinstance(source, Path) else name
     try:
@@ -52,12 +71,12 @@ def inspect(source: Path | str | bytes, *, name: str = "<string>", known: Known)
         return None, faults
     findings = Findings(file=file, lines=source_lines(data))
     surprises(root, findings)
-    parsed = parse(root, known=known, findings=findings, text_digest=digest_of(data))
-    if parsed is not None:
-        check(parsed, known=known, findings=findings, is_whole=not faults)
+    made = parse(root, known=known, findings=findings, text_digest=digest_of(data))
+    if made is not None:
+        check(made, known=known, findings=findings, is_whole=not faults, with_notes=with_notes, is_stored=is_stored)
     found = findings.in_order(faults)
-    is_usable = parsed is not None and all(finding.severity == "warning" for finding in found)
-    return (parsed.definition if parsed and is_usable else None), found
+    is_usable = made is not None and all(finding.severity != "error" for finding in found)
+    return (made if is_usable else None), found
 
 
 def load_data(data: Mapping[str, object], *, text: bytes | None = None, known: Known) -> Definition:
@@ -80,7 +99,7 @@ def load_data(data: Mapping[str, object], *, text: bytes | None = None, known: K
         raise DefinitionError(findings.in_order()) from error
     parsed = parse(root, known=known, findings=findings, text_digest=None if text is None else digest_of(text))
     if parsed is not None:
-        check(parsed, known=known, findings=findings)
+        check(parsed, known=known, findings=findings, is_stored=True)
     if parsed is None or findings.has_errors:
         raise DefinitionError(findings.in_order())
     return parsed.definition

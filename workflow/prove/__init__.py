@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from workflow.prove.verdicts import Confirm, Happening, Outcome, Replayed, Report, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workflow.states.definition import Definition
     from workflow.states.known import Known
 
@@ -24,8 +26,16 @@ def is_installed() -> bool:
     return find_spec("z3") is not None
 
 
-def prove(definition: Definition, known: Known, *, confirm: Confirm | None = None, seconds: float = 20.0) -> Report:
+def prove(
+    definition: Definition,
+    known: Known,
+    *,
+    confirm: Confirm | None = None,
+    seconds: float = 20.0,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
     """Give the verdict on every property of a definition; see `workflow.prove.proving.prove`."""
     from workflow.prove import proving  # noqa: PLC0415  # loads the solver
 
-    return proving.prove(definition, known, confirm=confirm, seconds=seconds)
+    return proving.prove(definition, known, confirm=confirm, seconds=seconds, jobs=jobs, progress=progress)

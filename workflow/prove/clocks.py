@@ -8,7 +8,7 @@ are worked. A deadline fires before the run goes on, as `states.step.settle` has
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import z3
 
@@ -27,6 +27,7 @@ class Clocks:
     definition: Definition
     words: Words
     mode: Mode
+    _calm: dict[StatePath, Formula] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Declare what each timer needs."""
@@ -56,6 +57,12 @@ class Clocks:
         return self.words.input("t", float) >= self.words.var("now") if self.mode.has_instants else TRUE
 
     def settled(self, leaf: StatePath) -> Formula:
+        """Say the same of a leaf once; see `_settled`."""
+        if leaf not in self._calm:
+            self._calm[leaf] = self._settled(leaf)
+        return self._calm[leaf]
+
+    def _settled(self, leaf: StatePath) -> Formula:
         """Say that time does not run backwards and that no deadline is reached at the instant of this step."""
         if not self.mode.has_instants:
             return TRUE

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import z3
 
-from workflow.prove.cel import Apply, Items, Name, Node, UnreadError, read, texts_of
 from workflow.prove.terms import FALSE, TRUE, Codes, Formula, Many, Number, Opaque, Term, Translator, Truth
 from workflow.prove.words import Mode, Sort, Words
+from workflow.states.cel_tree import Apply, Items, Name, Node, UnreadError, read, texts_of
 from workflow.states.definition import Assignment, Definition, EventType, Field, FieldName, FieldType, StatePath
 from workflow.states.known import Known
 

@@ -61,6 +61,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What may happen in one leaf by one event, timer or report; `leaf` None at the start."""
+
+    kind: str
+    leaf: StatePath | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """A step in the making: who, what, where, and under which condition."""
 
@@ -84,14 +93,32 @@ class Model:
     known: Known
     mode: Mode
     words: Words = field(default_factory=Words)
+    _made: dict[Group, tuple[Rule, ...]] = field(default_factory=dict)
+    _asked: dict[tuple[EventName, bool], Formula] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Declare the variables, then work out every rule."""
+        """Declare the variables; rules are worked out when they are asked for."""
         self.definition: Definition = self.table.definition
         self.reading = Reading(self.definition, self.known, self.words, self.mode)
         self.clocks = Clocks(self.definition, self.words, self.mode)
         self._declare()
-        self.rules: tuple[Rule, ...] = (*self._starts(), *(rule for leaf in self.definition.leaves() for rule in self._of_leaf(leaf.path)))
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule, the start's first."""
+        return tuple(rule for group in self.groups() for rule in self.of(group))
+
+    def groups(self) -> Iterator[Group]:
+        """Name what may happen, by where and what, the start first."""
+        yield Group(kind="start", leaf=None, name=self.definition.start.event)
+        for leaf in self.definition.leaves():
+            yield from self._in_leaf(leaf.path)
+
+    def of(self, group: Group) -> tuple[Rule, ...]:
+        """Give the rules of one group; they are worked out once."""
+        if group not in self._made:
+            self._made[group] = tuple(self._of_group(group))
+        return self._made[group]
 
     @property
     def opaque(self) -> frozenset[str]:
@@ -118,7 +145,7 @@ class Model:
         return found
 
     @cached_property
-    def _told(self) -> frozenset[EventName]:
+    def told(self) -> frozenset[EventName]:
         """Name the events that the engine is told by others than timers and reports."""
         named = [one.unique_on_conflict for one in self.definition.fields.values()]
         return frozenset(name for name in (*named, self.definition.erasure) if name is not None)
@@ -143,39 +170,52 @@ class Model:
 
     # What may happen
 
-    def _starts(self) -> Iterator[Rule]:
-        type_ = self.definition.events[self.definition.start.event]
-        yield from self._people_rules(None, type_, (self.table.start,))
+    def _in_leaf(self, leaf: StatePath) -> Iterator[Group]:
+        people = (name for name in self.table.events_in(leaf) if not self.definition.events[name].is_engine)
+        yield from (Group(kind="event", leaf=leaf, name=name) for name in people)
+        yield from (Group(kind="told", leaf=leaf, name=name) for name in sorted(self.told))
+        yield from (Group(kind="fired", leaf=leaf, name=timer.key) for timer in self.clocks.running(leaf))
+        yield from (Group(kind="reported", leaf=leaf, name=key) for key in self.reports)
+        if self.mode.has_instants:
+            yield Group(kind="idle", leaf=leaf, name="")
 
-    def _of_leaf(self, leaf: StatePath) -> Iterator[Rule]:
-        for name in self.table.events_in(leaf):
-            type_ = self.definition.events[name]
-            if not type_.is_engine:
-                yield from self._people_rules(leaf, type_, self.table.arrows(leaf, name))
-        for name in sorted(self._told):
+    def _of_group(self, group: Group) -> Iterator[Rule]:
+        leaf, name = group.leaf, EventName(group.name)
+        if leaf is None:
+            yield from self._people_rules(None, self.definition.events[name], (self.table.start,))
+        elif group.kind == "event":
+            yield from self._people_rules(leaf, self.definition.events[name], self.table.arrows(leaf, name))
+        elif group.kind == "told":
             now = self.clocks.now
             draft = self._engine_draft("told", name, leaf, base=self.clocks.settled(leaf), at=now, now=now)
             yield from self._choices(draft, self.table.arrows(leaf, name))
-        for timer in self.clocks.running(leaf):
+        elif group.kind == "fired":
+            timer = next(one for one in self.clocks.running(leaf) if one.key == group.name)
             base, at = self.clocks.fires(leaf, timer)
             draft = self._engine_draft("fired", timer.event, leaf, base=base, at=at, now=at, timer=timer)
             yield from self._choices(draft, self.table.arrows(leaf, timer.event))
-        for key in self.reports:
-            yield from self._report_rules(leaf, key)
-        if self.mode.has_instants:
+        elif group.kind == "reported":
+            yield from self._report_rules(leaf, group.name)
+        else:
             yield self._idle(leaf)
 
     def _people_rules(self, leaf: StatePath | None, type_: EventType, arrows: tuple[Arrow, ...]) -> Iterator[Rule]:
         now = self.clocks.now
         scene = Scene(leaf=leaf or StatePath(""), event=type_, now=now)
         base = z3.And(
-            *self.reading.payload_rules(type_),
-            who_may(self.definition, type_, self.words, is_start=leaf is None),
-            self.clocks.settled(leaf) if leaf is not None else self.clocks.begins(),
+            self._permitted(type_, is_start=leaf is None), self.clocks.settled(leaf) if leaf is not None else self.clocks.begins()
         )
         promised = tuple(given.promises(self.definition, type_, self.words, self.mode, now))
         draft = _Draft(kind="start" if leaf is None else "event", type_=type_, leaf=leaf, base=base, at=now, scene=scene, promised=promised)
         yield from self._choices(draft, arrows)
+
+    def _permitted(self, type_: EventType, *, is_start: bool) -> Formula:
+        """Say what holds of an event wherever it is fired: its payload, and who may."""
+        key = (type_.name, is_start)
+        if key not in self._asked:
+            rules = self.reading.payload_rules(type_)
+            self._asked[key] = z3.And(*rules, who_may(self.definition, type_, self.words, is_start=is_start))
+        return self._asked[key]
 
     def _report_rules(self, leaf: StatePath, key: str) -> Iterator[Rule]:
         done, failed = self.reports[key]

@@ -6,7 +6,7 @@ one, so that a proof also holds for the history.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import z3
@@ -15,9 +15,8 @@ from workflow.prove.leaves import Scene
 from workflow.prove.model import Model, Rule
 from workflow.prove.people import role_input
 from workflow.prove.terms import FALSE, TRUE, Formula
-from workflow.states.definition import Definition, Property, RoleName, StatePath, TimerType, Unit
+from workflow.states.definition import Definition, Property, RoleName, StatePath, TimerType, Unit, listed
 from workflow.states.durations import read_duration
-from workflow.states.moves import paused_in
 
 SUBJECT = "subject"
 
@@ -64,6 +63,10 @@ class Monitor:
         del leaf
         return None
 
+    def remembers(self) -> tuple[object, ...]:
+        """Say what the watcher looks at beyond the rules, so that watchers of two models can be compared."""
+        return ()
+
     def text(self, key: str) -> str:
         """Give a word of the body."""
         return str(self.body.get(key, ""))
@@ -77,9 +80,21 @@ class Monitor:
         """Tell whether a rule leads into a state from outside."""
         return self.within(rule.target, name) and not self.within(rule.source, name)
 
-    def happens(self, rule: Rule, name: str) -> bool:
-        """Tell whether a rule is an event, and more than a note."""
-        return rule.is_heard and rule.kind != "idle" and rule.event == name
+    def happens(self, rule: Rule, *names: str) -> bool:
+        """Tell whether a rule is one of the events, and more than a note."""
+        return rule.is_heard and rule.kind != "idle" and rule.event in names
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events that the property is about."""
+        return listed(self.body.get("event", ()))
+
+    def is_asked(self, rule: Rule) -> bool:
+        """Tell whether a rule is an event of the property, in the state that it names, or without an event enters that state."""
+        if "event" not in self.body:
+            return rule.is_heard and self.entered(rule, self.text("state"))
+        is_there = "state" not in self.body or self.within(rule.source, self.text("state"))
+        return is_there and self.happens(rule, *self.events)
 
     def took_part(self, rule: Rule) -> Formula:
         """Say that the person *p* is among the people of a step."""
@@ -87,6 +102,12 @@ class Monitor:
             return FALSE
         words = self.model.words
         return z3.Or(words.input("actor.is_p", bool), words.input("for.is_p", bool))
+
+    def scene(self, rule: Rule) -> Scene:
+        """Give where and when an expression about the event of a rule is judged."""
+        type_ = self.definition.events[rule.event]
+        now = rule.at if rule.kind in {"start", "event", "fired"} else self.model.clocks.now
+        return Scene(leaf=rule.source or StatePath(""), event=type_, now=now, is_engine=type_.is_engine)
 
     def unit(self, key: str) -> Unit:
         """Read a duration of the body."""
@@ -118,7 +139,7 @@ class ByWhom(Monitor):
 
     def see(self, rule: Rule) -> Seen:
         """Look at a rule."""
-        if not self.happens(rule, self.text("event")) or rule.kind not in {"start", "event"}:
+        if not self.happens(rule, *self.events) or rule.kind not in {"start", "event"}:
             return Seen()
         role, words = self.text("actor"), self.model.words
         if role in (SUBJECT, self.definition.subject):
@@ -134,9 +155,7 @@ class SameActor(Monitor):
 
     def __post_init__(self) -> None:
         """Remember whether *p* did the other one."""
-        events = (
-            self.definition.events[name] for name in self.definition.events if name in (self.text("event"), self.text("same_actor_as"))
-        )
+        events = (self.definition.events[name] for name in self.definition.events if name in (*self.events, self.text("same_actor_as")))
         if all(type_.is_engine for type_ in events):
             raise UnencodedError("The engine itself is the only actor of both events.")
         self.model.words.declare("m.did", bool)
@@ -144,7 +163,7 @@ class SameActor(Monitor):
     def see(self, rule: Rule) -> Seen:
         """Look at a rule."""
         did, p = self.model.words.var("m.did"), self.took_part(rule)
-        broken = z3.And(did, p) if self.happens(rule, self.text("event")) else None
+        broken = z3.And(did, p) if self.happens(rule, *self.events) else None
         return Seen(updates={"m.did": z3.Or(did, p)} if self.happens(rule, self.text("same_actor_as")) else {}, broken=broken)
 
 
@@ -162,7 +181,7 @@ class LaterThan(Monitor):
         """Look at a rule."""
         words, seconds, since = self.model.words, self.unit("later_than").amount, self.text("since")
         broken: Formula | None = None
-        if self.happens(rule, self.text("event")):
+        if self.happens(rule, *self.events):
             known = [(words.var("m.since"), words.var("m.since_at"))]
             if words.has(f"marked.{since}"):
                 known.append((words.var(f"marked.{since}"), words.var(f"mark.{since}")))
@@ -184,9 +203,62 @@ class MoreThan(Monitor):
     def see(self, rule: Rule) -> Seen:
         """Look at a rule."""
         count = self.model.words.var("m.count")
-        if not self.happens(rule, self.text("event")):
+        if not self.happens(rule, *self.events):
             return Seen()
         return Seen(updates={"m.count": count + 1}, broken=count >= int(self.text("more_than")))
+
+
+class EarlierThan(Monitor):
+    """``never: {event, earlier_than, since}``: never sooner than that after the last time it was so.
+
+    What a timer brings about that is long enough and started then needs no clock; what anything else does is measured (elapsed time).
+    """
+
+    def __post_init__(self) -> None:
+        """Remember when it was so, where that is needed."""
+        self._is_state = self.definition.resolve(self.text("since")) is not None
+        told = [self.definition.events[name] for name in self.definition.events if name in self.events]
+        timers = [timer for state in self.definition.states.values() for timer in state.timers if timer.event in self.events]
+        is_timed = all(self._is_bounded(timer) for timer in timers)
+        is_reported = any(not names.isdisjoint(self.events) for pair in self.model.reports.values() for names in pair)
+        self._is_measured = not is_timed or is_reported or not self.model.told.isdisjoint(self.events)
+        self._is_measured |= not timers or any(not type_.is_engine for type_ in told)
+        if self._is_measured and self.unit("earlier_than").kind == "elapsed":
+            self.model.words.declare("m.since_at", float)
+        if self._is_measured:
+            self.model.words.declare("m.since", bool)
+
+    def see(self, rule: Rule) -> Seen:
+        """Look at a rule."""
+        if not self._is_measured:
+            return Seen()
+        words, unit = self.model.words, self.unit("earlier_than")
+        is_since = (
+            self.entered(rule, self.text("since")) if self._is_state else self.happens(rule, self.text("since")) and rule.kind != "stale"
+        )
+        broken: Formula | None = None
+        if self.happens(rule, *self.events) and not self._is_late_enough(rule):
+            is_early = TRUE if rule.at is None or unit.kind != "elapsed" else rule.at < words.var("m.since_at") + unit.amount
+            broken = z3.And(words.var("m.since"), is_early)
+        updates: dict[str, Formula] = {}
+        if is_since:
+            updates = {"m.since": TRUE} | ({} if rule.at is None or unit.kind != "elapsed" else {"m.since_at": rule.at})
+        return Seen(updates=updates, broken=broken)
+
+    def remembers(self) -> tuple[object, ...]:
+        """Say whether there is something to measure, and by which timers."""
+        timers = [timer for state in self.definition.states.values() for timer in state.timers if timer.event in self.events]
+        return (self._is_measured, *((timer.key, self._is_bounded(timer)) for timer in timers))
+
+    def _is_late_enough(self, rule: Rule) -> bool:
+        """Tell whether a timer brings it about that starts with what the property counts from, and is long enough."""
+        timer = self.definition.timer(rule.timer) if rule.timer is not None else None
+        return timer is not None and self._is_bounded(timer)
+
+    def _is_bounded(self, timer: TimerType) -> bool:
+        unit, since = self.unit("earlier_than"), self.text("since")
+        starts = timer.since == since or (timer.since is None and self._is_state and timer.state == self.definition.resolve(since))
+        return starts and timer.after.kind == unit.kind and timer.after.amount >= unit.amount
 
 
 class Absence(Monitor):
@@ -194,19 +266,42 @@ class Absence(Monitor):
 
     def see(self, rule: Rule) -> Seen:
         """Look at a rule."""
-        event, state = self.text("event"), self.text("state")
-        if not event:
-            return Seen(broken=TRUE if rule.is_heard and self.entered(rule, state) else None)
-        return Seen(broken=TRUE if self.happens(rule, event) and self.within(rule.source, state) else None)
+        return Seen(broken=TRUE if self.is_asked(rule) else None)
 
 
 class Required(Monitor):
-    """``requires: {event, effect}``."""
+    """``requires: {event, effect}`` and its kin: what a step brings with it, where it leads, and from whom it comes."""
 
     def see(self, rule: Rule) -> Seen:
         """Look at a rule."""
+        if not self.is_asked(rule) or (missing := self._missing(rule)) is FALSE:
+            return Seen()
+        if "when" not in self.body:
+            return Seen(broken=missing)
+        holds = self.model.reading.truth(self.text("when"), self.scene(rule)).yes
+        return Seen(broken=z3.And(missing, holds))
+
+    def _missing(self, rule: Rule) -> Formula:
         names = {text for use in rule.uses for text in (use.kind, use.name, f"{use.kind}.{use.name}", f"{use.kind}:{use.name}")}
-        return Seen(broken=TRUE if self.happens(rule, self.text("event")) and self.text("effect") not in names else None)
+        if not names.issuperset(listed(self.body.get("effect", ()))):
+            return TRUE
+        places, roles = listed(self.body.get("leads_to", ())), listed(self.body.get("actor", ()))
+        if places and not any(self.within(rule.target, one) for one in places):
+            return TRUE
+        by = self.definition.events[rule.event].by if roles else ()
+        if all(name in roles for name in by):
+            return FALSE if by or not roles else TRUE
+        return z3.Not(z3.Or([role_input(self.model.words, name) for name in by if name in roles]))
+
+
+class Demanded(Monitor):
+    """``cel: {event, holds}``: what is so whenever an event is accepted, before the step."""
+
+    def see(self, rule: Rule) -> Seen:
+        """Look at a rule."""
+        if not self.is_asked(rule) or rule.kind == "stale":
+            return Seen()
+        return Seen(broken=z3.Not(self.model.reading.truth(self.text("holds"), self.scene(rule)).yes))
 
 
 class Always(Monitor):
@@ -219,137 +314,3 @@ class Always(Monitor):
         now = self.model.words.var("now") if self.model.mode.has_instants else None
         scene = Scene(leaf=leaf, event=None, now=now)
         return z3.Not(self.model.reading.truth(self.text("holds"), scene).yes)
-
-
-@dataclass
-class Response(Monitor):
-    """``always: {state|event, leads_to, within, clock}``.
-
-    Without `within`: an onboarding does not end while something is owed. With it: a *witness*, a timer that started no later than
-    what is owed, is not longer and does not pause more, must be running as long as something is owed. The run does not go past
-    it, so what follows is in time. Without a witness the clock is kept itself (elapsed time only).
-    """
-
-    witness: TimerType | None = None
-
-    def __post_init__(self) -> None:
-        """Remember whether something is owed."""
-        self.model.words.declare("m.owed", bool)
-        self._is_timed = "within" in self.body and self.witness is None
-        if self._is_timed:
-            clock = find_timer(self.definition, self.text("clock")) if "clock" in self.body else None
-            if self.unit("within").kind != "elapsed":
-                raise UnencodedError("No single timer bounds this working time.")
-            if clock is not None and self.definition.states[clock.state].paused_in:
-                raise UnencodedError("Its clock pauses, and no single timer bounds it.")
-            self.model.words.declare("m.due", float)
-        wanted = self.body.get("leads_to", ())
-        listed = [wanted] if isinstance(wanted, str) else [str(one) for one in wanted] if isinstance(wanted, Sequence) else []
-        self._states = [name for name in listed if self.definition.resolve(name) is not None]
-        self._events = set(listed) - set(self._states)
-
-    def see(self, rule: Rule) -> Seen:
-        """Look at a rule."""
-        owed = self.model.words.var("m.owed")
-        is_noted = rule.is_heard or rule.kind == "idle"
-        in_answer = any(self.within(rule.target, state) for state in self._states)
-        is_answered = rule.kind != "idle" and rule.is_heard and (rule.event in self._events or in_answer)
-        asks = is_noted and self._asks(rule) and not in_answer
-        left = FALSE if is_answered else owed
-        then = TRUE if asks else left
-        if self._is_timed:
-            return self._timed(rule, is_answered=is_answered, asks=asks, then=then)
-        if self.witness is not None:
-            return Seen(updates={"m.owed": then}, broken=self._uncovered(rule, left, then))
-        ends = rule.is_heard and rule.kind != "idle" and self.definition.states[rule.target].outcome is not None
-        return Seen(updates={"m.owed": then}, broken=then if ends else None)
-
-    def _asks(self, rule: Rule) -> bool:
-        if "state" in self.body:
-            return self.entered(rule, self.text("state"))
-        return self.happens(rule, self.text("event")) and rule.kind != "stale"
-
-    def _uncovered(self, rule: Rule, left: Formula, then: Formula) -> Formula | None:
-        witness = self.witness
-        if witness is None or rule.kind == "idle":
-            return None
-        armed = rule.updates.get(f"armed.{witness.key}", self.model.words.var(f"armed.{witness.key}"))
-        begins_anew = left if witness.key in rule.armed else FALSE
-        return z3.Or(z3.And(then, z3.Not(armed)), begins_anew)
-
-    def _timed(self, rule: Rule, *, is_answered: bool, asks: bool, then: Formula) -> Seen:
-        words = self.model.words
-        owed, due = words.var("m.owed"), words.var("m.due")
-        broken: Formula | None = None
-        if is_answered or rule.kind == "idle":
-            broken = z3.And(owed, TRUE if rule.at is None else rule.at > due)
-        updates = {"m.owed": then}
-        if asks and rule.at is not None:
-            fresh = rule.at + self.unit("within").amount
-            updates["m.due"] = fresh if is_answered else z3.If(z3.And(owed, due < fresh), due, fresh)
-        return Seen(updates=updates, broken=broken)
-
-
-_NEVER: Mapping[str, type[Monitor]] = {
-    "before": Precedence,
-    "same_actor_as": SameActor,
-    "later_than": LaterThan,
-    "more_than": MoreThan,
-    "actor": ByWhom,
-    "state": Absence,
-}
-
-
-def monitor_of(model: Model, rule: Property, witness: TimerType | None = None) -> Monitor:
-    """Make the watcher of a property.
-
-    Raises:
-        UnencodedError: there is none for it; says why.
-    """
-    match rule.kind:
-        case "never":
-            for key, make in _NEVER.items():
-                if key in rule.body:
-                    return make(model, rule)
-        case "always":
-            return Response(model, rule, witness=witness)
-        case "requires":
-            return Required(model, rule)
-        case "cel":
-            return Always(model, rule)
-        case "field":
-            pass
-    raise UnencodedError(f"There is no model for a {rule.kind} property of this form.")
-
-
-def witnesses(definition: Definition, rule: Property) -> Iterator[TimerType]:
-    """Give the timers that may bound a bounded response: not longer, and paused at most where its clock is."""
-    unit = read_duration(str(rule.body.get("within", "")))
-    if rule.kind != "always" or unit is None:
-        return
-    clock = find_timer(definition, str(rule.body.get("clock", "")))
-    state = definition.resolve(str(rule.body["state"])) if "state" in rule.body else None
-    begun = [t for one in definition.states.values() for t in one.timers if _begins(t, state, str(rule.body.get("event", "")))]
-    found = [timer for timer in begun if _bounds(definition, timer, unit, clock)]
-    yield from sorted(found, key=lambda timer: (clock is None or timer.key != clock.key, -timer.after.amount))
-
-
-def find_timer(definition: Definition, name: str) -> TimerType | None:
-    """Find the timer that a property calls its clock."""
-    holder, _, timer = name.rpartition(".")
-    path = definition.resolve(holder) if holder else StatePath("")
-    state = definition.states[path] if path is not None else None
-    return next((t for t in state.timers if t.name == timer), None) if state else None
-
-
-def _begins(timer: TimerType, state: StatePath | None, event: str) -> bool:
-    """Tell whether a timer may start with what the property asks about."""
-    return timer.since == event if timer.since is not None else state is None or timer.state == state
-
-
-def _bounds(definition: Definition, timer: TimerType, unit: Unit, clock: TimerType | None) -> bool:
-    if timer.after.kind != unit.kind or timer.after.amount > unit.amount:
-        return False
-    pausing = {leaf.path for leaf in definition.leaves() if timer.state in paused_in(definition, leaf.path)}
-    counted = {leaf.path for leaf in definition.leaves() if clock is not None and clock.state in paused_in(definition, leaf.path)}
-    return pausing <= counted

@@ -7,25 +7,41 @@ everything else is UNKNOWN with its reason, a counterexample that the engine doe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import z3
 
+from workflow.prove.certificate import Certificate, unkept
 from workflow.prove.model import Model
-from workflow.prove.monitors import Monitor, UnencodedError, monitor_of, witnesses
+from workflow.prove.monitors import Monitor, UnencodedError
+from workflow.prove.premises import is_possible, reachable
+from workflow.prove.responses import monitor_of
 from workflow.prove.solve import Answer, decide, follow
+from workflow.prove.spread import spread
 from workflow.prove.system import Mentions, System, system_of
 from workflow.prove.timeline import timeline_of
 from workflow.prove.verdicts import Confirm, Happening, Outcome, Report, Verdict
+from workflow.prove.witnesses import witnesses
 from workflow.prove.words import Mode
-from workflow.states.definition import Definition, Property, TimerType
+from workflow.states.definition import Definition, Property, StatePath, TimerType, has_mark, listed, values_named
 from workflow.states.known import Known
 from workflow.states.machine import Table
 
 COARSE, TIMED, EXACT = Mode(), Mode(has_instants=True), Mode(has_instants=True, has_deadlines=True)
 SECONDS = 20.0
 """For one property, its counterexamples included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How a property was proven: in which model, by which witness, and what is so in each leaf (None when that is not known)."""
+
+    rule: Property
+    mode: Mode
+    witness: TimerType | None
+    certificate: Certificate | None
 
 
 @dataclass
@@ -36,12 +52,26 @@ class Prover:
     known: Known
     confirm: Confirm | None = None
     seconds: float = SECONDS
+    is_certified: bool = False
+    proofs: dict[str, Proof] = field(default_factory=dict)
+    """How each property was proven, by its name; with certificates when `is_certified`."""
     _models: dict[Mode, tuple[Model, Mentions]] = field(default_factory=dict)
     _table: Table = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the definition."""
         self._table = Table(self.definition, self.known)
+
+    @cached_property
+    def _reached(self) -> frozenset[StatePath]:
+        return reachable(self._model(COARSE)[0])
+
+    def warm(self) -> None:
+        """Work out the models beforehand, for processes that share them."""
+        for mode in (COARSE, TIMED):
+            model, _ = self._model(mode)
+            _ = model.rules
+        _ = self._reached
 
     def prove(self, rule: Property) -> Verdict:
         """Give the verdict on one property."""
@@ -51,14 +81,13 @@ class Prover:
 
     def _of_field(self, rule: Property) -> Verdict:
         """A mark of a value is a matter of the definition alone: every field and payload value of the name must have it."""
-        name, wanted = str(rule.body["name"]), str(rule.body["is"])
-        found = [one for one in self.definition.fields.values() if one.name == name]
-        found += [one for type_ in self.definition.events.values() for one in type_.payload.values() if one.name == name]
-        bare = [one for one in found if not (one.is_secret if wanted == "secret" else one.is_personal or one.is_secret)]
-        if not found:
-            return Verdict(rule=rule, outcome=Outcome.UNKNOWN, reason=f"There is no value {name!r}.")
-        if bare:
-            return Verdict(rule=rule, outcome=Outcome.REFUTED, reason=f"The definition does not mark {name} as {wanted} everywhere.")
+        wanted = str(rule.body["is"])
+        for name in listed(rule.body["name"]):
+            found = list(values_named(self.definition, name, wanted))
+            if not found:
+                return Verdict(rule=rule, outcome=Outcome.UNKNOWN, reason=f"There is no value {name!r}.")
+            if any(not has_mark(one, wanted) for one in found):
+                return Verdict(rule=rule, outcome=Outcome.REFUTED, reason=f"The definition does not mark {name} as {wanted} everywhere.")
         return Verdict(rule=rule, outcome=Outcome.PROVEN, reason="by inspection of every value of that name")
 
     def _of_runs(self, rule: Property, *, until: float) -> Verdict:
@@ -77,6 +106,8 @@ class Prover:
             system = system_of(monitor, mentions)
             answer = decide(system, until=min(until, time.monotonic() + self.seconds * 0.7))
             if answer.is_safe:
+                certificate = self._certificate(system, answer, until) if self.is_certified else None
+                self.proofs[rule.name] = Proof(rule=rule, mode=mode, witness=witness, certificate=certificate)
                 return self._proven(rule, system, answer, mode, witness)
             if answer.is_safe is None:
                 reasons.append("the solver did not decide in time")
@@ -89,9 +120,18 @@ class Prover:
             return best
         return Verdict(rule=rule, outcome=Outcome.UNKNOWN, reason="; ".join(dict.fromkeys(reasons)) or "no model of it was found")
 
+    def _certificate(self, system: System, answer: Answer, until: float) -> Certificate | None:
+        """Give a certificate that was looked through; what the solver has simplified away is asked for once more."""
+        for again in (False, True):
+            if again:
+                answer = decide(system, until=until + self.seconds, is_certified=True)
+            if answer.certificate is not None and not unkept(system.cut(answer.kept), answer.certificate):
+                return answer.certificate
+        return None
+
     def _ways(self, rule: Property) -> Iterator[tuple[Mode, TimerType | None]]:
         """Give the models to try: without instants where that can be enough, then exact ones."""
-        is_timed = "later_than" in rule.body
+        is_timed = "later_than" in rule.body or "earlier_than" in rule.body
         for witness in witnesses(self.definition, rule):
             yield COARSE, witness
         if not is_timed and "within" not in rule.body:
@@ -110,9 +150,16 @@ class Prover:
             mode
         ]
         bound = f", bounded by the timer {witness.key}" if witness is not None else ""
-        is_vacuous = not system.rests and all(arc.broken is None for arc in system.arcs)
-        reason = "by inspection: no step could break it" if is_vacuous else how + bound
-        return Verdict(rule=rule, outcome=Outcome.PROVEN, reason=reason, given=system.given(answer.kept), opaque=system.opaque(answer.kept))
+        is_seen = not system.rests and all(arc.broken is None for arc in system.arcs)
+        reason = "by inspection: no step could break it" if is_seen else how + bound
+        return Verdict(
+            rule=rule,
+            outcome=Outcome.PROVEN,
+            reason=reason,
+            given=system.given(answer.kept),
+            opaque=system.opaque(answer.kept),
+            is_vacuous=not is_possible(self._model(COARSE)[0], rule, self._reached),
+        )
 
     def _refuted(self, rule: Property, system: System, answer: Answer, monitor: Monitor, mode: Mode) -> Verdict | None:
         """Tell the run, and let the engine follow it; None when the model itself does not allow it."""
@@ -129,7 +176,15 @@ class Prover:
         return Verdict(rule=rule, outcome=outcome, reason=reason, opaque=opaque, timeline=timeline, replayed=replayed)
 
 
-def prove(definition: Definition, known: Known, *, confirm: Confirm | None = None, seconds: float = SECONDS) -> Report:
+def prove(
+    definition: Definition,
+    known: Known,
+    *,
+    confirm: Confirm | None = None,
+    seconds: float = SECONDS,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
     """Give the verdict on every property of a definition.
 
     Args:
@@ -137,10 +192,20 @@ def prove(definition: Definition, known: Known, *, confirm: Confirm | None = Non
         known: the kinds of checks and actions that it may name.
         confirm: replays a counterexample on the real engine; without it a counterexample stays unconfirmed.
         seconds: limit of time for one property.
+        jobs: processes that share the work.
+        progress: is told how many properties are done, and how many there are.
     """
     prover = Prover(definition, known, confirm=confirm, seconds=seconds)
-    verdicts = tuple(prover.prove(rule) for rule in definition.policy)
-    return Report(definition=definition.name, digest=definition.digest, verdicts=verdicts)
+    if jobs > 1:
+        prover.warm()
+    # What takes longest is begun first, so that no process is left alone with it at the end.
+    rules = sorted(definition.policy, key=lambda rule: ("later_than" not in rule.body, rule.kind != "always"))
+    found: dict[str, Verdict] = {}
+    for index, verdict in spread(prover.prove, rules, jobs=jobs):
+        found[rules[index].name] = verdict
+        if progress is not None:
+            progress(len(found), len(rules))
+    return Report(definition=definition.name, digest=definition.digest, verdicts=tuple(found[rule.name] for rule in definition.policy))
 
 
 def _unconfirmed(rule: Property, timeline: tuple[Happening, ...], *, is_exact: bool) -> Verdict:

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from workflow.engine import Dispatch, Engine
+from workflow.engine.calls import drive
+from workflow.engine.erasing import close
 from workflow.errors import ActionError, WorkflowError
 from workflow.ports import Briefing, CheckInput, CheckResult, Message, Performed
 from workflow.prove.payloads import payload_of
@@ -107,6 +109,8 @@ class Replay:
                     self._report(happening)
                 case "idle":
                     self.engine.tick()
+                case "told" if happening.event == self.definition.erasure and self.instance_id is not None:
+                    drive(close(self.engine.parts, self.engine.store, self.instance_id))
                 case _:
                     raise StrayedError(f"A replay cannot make the engine do {happening.event!r} ({happening.kind}).")
             if self.instance_id is not None:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import z3
 
+from workflow.prove.certificate import PLACE, Certificate, read_certificate
 from workflow.prove.system import Arc, Cut, System
-from workflow.prove.terms import Formula
+from workflow.prove.terms import TRUE, Formula
 from workflow.prove.words import Words, at_step
 from workflow.states.definition import StatePath
 
+MANY = 8
+"""From so many variables on, a run of a cut may be one of the model, and it is asked before the cut is refined."""
 NOWHERE = "(start)"
 LONGEST = 40
 """Steps of the longest run that is looked for."""
@@ -36,15 +39,19 @@ class Answer:
     is_safe: bool | None
     arcs: tuple[Arc, ...] = ()
     kept: frozenset[str] = frozenset()
+    certificate: Certificate | None = None
 
 
-def decide(system: System, *, until: float) -> Answer:
+def decide(system: System, *, until: float, is_certified: bool = False) -> Answer:
     """Cut, ask, and refine where a run of the cut needs a variable that was cut away.
 
     Args:
         system: the model with its watcher.
         until: monotonic instant at which to give up.
+        is_certified: whether a proof must come with a certificate; without it the solver may simplify more beforehand.
     """
+    if not system.rests and _is_harmless(system.arcs):
+        return Answer(is_safe=True, certificate=dict.fromkeys(system.leaves, TRUE))
     kept, run = system.beginning(), None
     while (left := until - time.monotonic()) > 0:
         cut = system.cut(kept)
@@ -52,12 +59,14 @@ def decide(system: System, *, until: float) -> Answer:
         shortest = len(run) if run else 1
         run = find_run(cut, until=until, shortest=shortest, longest=shortest + 1) if run else None
         if run is None:
-            is_safe = _spacer(cut, seconds=left)
+            is_safe, certificate = _spacer(cut, seconds=left, is_plain=is_certified)
             if is_safe is not False:
-                return Answer(is_safe=is_safe, kept=kept)
+                return Answer(is_safe=is_safe, kept=kept, certificate=certificate)
             run = find_run(cut, until=until, shortest=shortest)
         if run is None:
             return Answer(is_safe=None, kept=kept)
+        if len(kept) > MANY and follow(system, run, frozenset(system.words.sorts)) is not None:
+            return Answer(is_safe=False, arcs=run, kept=frozenset(system.words.sorts))
         wider = system.refined(kept, run)
         if wider == kept:
             return Answer(is_safe=False, arcs=run, kept=kept)
@@ -65,13 +74,25 @@ def decide(system: System, *, until: float) -> Answer:
     return Answer(is_safe=None, kept=kept)
 
 
-def _spacer(cut: Cut, *, seconds: float) -> bool | None:
-    """Ask Spacer whether no run of the cut breaks the property."""
+def _is_harmless(arcs: Sequence[Arc]) -> bool:
+    """Tell whether no step breaks the property, wherever and whenever it is taken: then nothing need be known of runs."""
+    solver = z3.Solver()
+    solver.set("timeout", 1000)
+    return all(solver.check(*arc.parts, arc.broken) == z3.unsat for arc in arcs if arc.broken is not None)
+
+
+def _spacer(cut: Cut, *, seconds: float, is_plain: bool = False) -> tuple[bool | None, Certificate | None]:
+    """Ask Spacer whether no run of the cut breaks the property; a certificate comes with a proof where it can be read."""
     fixed = z3.Fixedpoint()
     fixed.set(engine="spacer", timeout=max(int(seconds * 1000), 1))
+    if is_plain:
+        # What these take away is missing in the certificate.
+        fixed.set("xform.slice", False)  # z3's own way to set a switch
+        fixed.set("xform.inline_eager", False)  # as above
+        fixed.set("xform.inline_linear", False)  # as above
     words = cut.words
     current = [words.var(name) for name in cut.kept]
-    places = {leaf: z3.Function(f"at:{leaf}", *(one.sort() for one in current), z3.BoolSort()) for leaf in cut.leaves}
+    places = {leaf: z3.Function(f"{PLACE}{leaf}", *(one.sort() for one in current), z3.BoolSort()) for leaf in cut.leaves}
     broken = z3.Function("broken", z3.BoolSort())
     for relation in (*places.values(), broken):
         fixed.register_relation(relation)
@@ -94,8 +115,10 @@ def _spacer(cut: Cut, *, seconds: float) -> bool | None:
     try:
         answer = fixed.query(broken())
     except z3.Z3Exception:
-        return None
-    return True if answer == z3.unsat else False if answer == z3.sat else None
+        return None, None
+    if answer == z3.unsat:
+        return True, read_certificate(fixed, cut)
+    return (False if answer == z3.sat else None), None
 
 
 def find_run(cut: Cut, *, until: float, shortest: int = 1, longest: int = LONGEST) -> tuple[Arc, ...] | None:

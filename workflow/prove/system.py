@@ -175,13 +175,14 @@ class Cut:
 def system_of(monitor: Monitor, mentions: Mentions) -> System:
     """Join a model and a watcher."""
     model = monitor.model
-    arcs = tuple(_arcs(monitor, model.rules, mentions))
+    arcs = tuple(arcs_of(monitor, model.rules, mentions))
     leaves = tuple(leaf.path for leaf in model.definition.leaves())
     rests = {leaf: broken for leaf in leaves if (broken := monitor.rests(leaf)) is not None and not z3.is_false(broken)}
     return System(words=model.words, arcs=arcs, rests=rests, leaves=leaves, mentions=mentions)
 
 
-def _arcs(monitor: Monitor, rules: Iterable[Rule], mentions: Mentions) -> Iterator[Arc]:
+def arcs_of(monitor: Monitor, rules: Iterable[Rule], mentions: Mentions) -> Iterator[Arc]:
+    """Join rules and a watcher; a rule that can never be taken is left out."""
     for rule in rules:
         seen = monitor.see(rule)
         own = _parts(rule.guard, mentions)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import z3
 
-from workflow.prove.cel import Apply, Items, Literal, Name, Node, UnreadError, read
+from workflow.states.cel_tree import Apply, Items, Literal, Name, Node, UnreadError, read
 from workflow.states.durations import read_duration
 
 Formula = Any
@@ -60,13 +61,18 @@ TRUE, FALSE = z3.BoolVal(True), z3.BoolVal(False)
 
 @dataclass(slots=True)
 class Codes:
-    """Texts as numbers: the empty text is 0, every text that is written somewhere has its own number."""
+    """Texts as numbers: the empty text is 0, every other has a number that depends on it alone.
+
+    So the same text has the same number in the models of two definitions, and their formulas can be compared.
+    """
 
     numbers: dict[str, int] = field(default_factory=lambda: {"": 0})
 
     def of(self, text: str) -> int:
         """Give the number of a text."""
-        return self.numbers.setdefault(text, len(self.numbers))
+        if text not in self.numbers:
+            self.numbers[text] = int.from_bytes(sha256(text.encode()).digest()[:6])
+        return self.numbers[text]
 
     def text(self, number: int) -> str | None:
         """Give the text of a number, None for a text that is written nowhere."""

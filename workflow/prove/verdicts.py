@@ -95,6 +95,8 @@ class Verdict:
     timeline: tuple[Happening, ...] = ()
     replayed: Replayed | None = None
     seconds: float = 0.0
+    is_vacuous: bool = False
+    """Proven, and what it speaks of can never happen: nothing is said by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

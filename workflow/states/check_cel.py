@@ -7,11 +7,11 @@ Promises: pure; a fault points at the spot inside the expression, wherever in th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from workflow.states.check_events import every_transition
-from workflow.states.definition import Assignment, Definition, EventType, Field, FieldType, Transition
+from workflow.states.definition import Assignment, Definition, EventName, EventType, Field, FieldType, Transition
 from workflow.states.findings import Findings, quote
 from workflow.states.grammar import MAX_GUARD_CHARACTERS
 from workflow.states.guards import CelType, Guard, GuardError, GuardFault, compile_guard, leaves_of, type_of_field
@@ -50,7 +50,7 @@ def check_expressions(parsed: Parsed, known: Known, findings: Findings) -> None:
             scope = scopes[transition.event] = _scope(parsed, known, definition.events[transition.event])
         _check_guards(parsed, transition, scope, findings)
         _check_assignments(parsed, transition, scope, findings)
-    _check_properties(parsed, known, findings)
+    _check_properties(parsed, known, scopes, findings)
 
 
 def _scope(parsed: Parsed, known: Known, event: EventType | None) -> _Scope:
@@ -83,13 +83,13 @@ def _note_constant(where: Node, constant: object, findings: Findings) -> None:
 
 
 def _constant(guard: Guard) -> object | None:
-    """Evaluate an expression that reads nothing; None when it reads something or cannot be evaluated."""
+    """Evaluate an expression that reads nothing; None when it reads something, False when it can never be evaluated."""
     if guard.reads:
         return None
     try:
         return guard.evaluate(lambda _: None)
     except GuardFault:
-        return None
+        return False
 
 
 def _check_counted(definition: Definition, transition: Transition, leaf: str, where: Node, findings: Findings) -> None:
@@ -221,14 +221,29 @@ def _check_computed(node: Node, field: Field, assignment: Assignment, scope: _Sc
         findings.note(node, "invalid-value", f"{quote(constant)} is none of the values of {field.name!r}.{hint}")
 
 
-def _check_properties(parsed: Parsed, known: Known, findings: Findings) -> None:
+def _check_properties(parsed: Parsed, known: Known, scopes: MutableMapping[str, _Scope], findings: Findings) -> None:
     listed = parsed.root.get("policy")
-    scope = _scope(parsed, known, None)
     for item in listed.items if listed else ():
-        body = item.get("cel")
-        holds = body.get("holds") if body else None
-        if holds is None or holds.text is None:
+        body = item.get("cel") or item.get("requires")
+        holds = (body.get("holds") or body.get("when")) if body else None
+        if body is None or holds is None or holds.text is None:
             continue
-        guard = _compile(holds, holds.text, scope, findings)
-        if guard is not None and guard.type is not CelType.BOOL:
-            findings.note(holds, "ill-typed-guard", f"A rule must be of type bool; this is {guard.type.value}.")
+        for scope in _scopes_of(parsed, known, body.get("event"), scopes):
+            _check_rule(holds, holds.text, scope, findings)
+
+
+def _scopes_of(parsed: Parsed, known: Known, event: Node | None, scopes: MutableMapping[str, _Scope]) -> Iterator[_Scope]:
+    """Give what a rule may mention: of each of its events, or of the instance alone."""
+    if event is None:
+        yield _scope(parsed, known, None)
+        return
+    for one in event.items or (event,):
+        type_ = parsed.definition.events.get(EventName(one.text or ""))
+        if type_ is not None:
+            yield scopes.setdefault(type_.name, _scope(parsed, known, type_))
+
+
+def _check_rule(holds: Node, source: str, scope: _Scope, findings: Findings) -> None:
+    guard = _compile(holds, source, scope, findings)
+    if guard is not None and guard.type is not CelType.BOOL:
+        findings.note(holds, "ill-typed-guard", f"A rule must be of type bool; this is {guard.type.value}.")

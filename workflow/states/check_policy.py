@@ -15,7 +15,14 @@ from workflow.states.node import Node
 from workflow.states.parse import Parsed
 from workflow.states.parse_names import SUBJECT
 
-_NEEDS = {"before": "state", "actor": "event", "same_actor_as": "event", "later_than": "event", "more_than": "event", "since": "later_than"}
+_NEEDS = {
+    "before": "state",
+    "actor": "event",
+    "same_actor_as": "event",
+    "later_than": "event",
+    "earlier_than": "event",
+    "more_than": "event",
+}
 """Keys of a `never` rule that mean something only beside another."""
 
 
@@ -67,12 +74,12 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
         "event": "event",
         "actor": "role",
         "same_actor_as": "event",
-        "since": "event",
+        "since": "state or event",
     },
     "always": {"state": "state", "event": "event", "leads_to": "state or event", "clock": "timer"},
-    "requires": {"event": "event", "effect": "effect"},
+    "requires": {"event": "event", "state": "state", "effect": "effect", "leads_to": "state", "actor": "role"},
     "field": {"name": "field"},
-    "cel": {"state": "state"},
+    "cel": {"state": "state", "event": "event"},
 }
 """Key of a body -> what it names."""
 
@@ -84,14 +91,34 @@ def _check_body(kind: str, body: Node, known: Mapping[str, set[str]], findings: 
             if item.text is not None and item.text not in known[what]:
                 code = f"unknown-{what.partition(' ')[0]}"
                 findings.note(item, code, f"There is no {what} {quote(item.text)}.{findings.hint(item.text, known[what])}")
-    if kind != "never":
-        return
+    if kind == "requires":
+        _check_requires(body, findings)
+    if kind == "never":
+        _check_never(body, known, findings)
+
+
+def _check_requires(body: Node, findings: Findings) -> None:
+    if body.get("event") is None and body.get("state") is None:
+        findings.note(body, "missing-key", "Say of what: an `event`, or a `state` that is entered.")
+    for key in ("when", "actor"):
+        if body.get(key) is not None and body.get("event") is None:
+            findings.note(body.place_of(key), "missing-key", f"In a requires rule {key!r} stands beside 'event'.")
+
+
+def _check_never(body: Node, known: Mapping[str, set[str]], findings: Findings) -> None:
+    since, limits = body.get("since"), [key for key in ("later_than", "earlier_than") if body.get(key) is not None]
+    if (since is None) is not (not limits):
+        where = body.place_of("since" if since else limits[0])
+        findings.note(where, "missing-key", "In a never rule 'since' stands beside 'later_than' or 'earlier_than'.")
+    if since is not None and since.text is not None and body.get("later_than") is not None and since.text not in known["event"]:
+        findings.note(since, "unknown-event", f"'later_than' counts since an event; {quote(since.text)} is none.")
     for key, other in _NEEDS.items():
         if body.get(key) is not None and body.get(other) is None:
             findings.note(body.place_of(key), "missing-key", f"In a never rule {key!r} stands beside {other!r}.")
-    said = [key for key in ("before", "actor", "same_actor_as", "later_than", "more_than") if body.get(key) is not None]
+    said = [key for key in ("before", "actor", "same_actor_as", "later_than", "earlier_than", "more_than") if body.get(key) is not None]
     if not said and body.get("event") is not None and body.get("state") is None:
-        findings.note(body, "missing-key", "Say when the event must never be accepted: actor, same_actor_as, later_than or more_than.")
+        message = "Say when the event must never be accepted: actor, same_actor_as, later_than, earlier_than or more_than."
+        findings.note(body, "missing-key", message)
 
 
 def _one_or_many(node: Node | None) -> Iterable[Node]:
@@ -101,7 +128,7 @@ def _one_or_many(node: Node | None) -> Iterable[Node]:
 
 
 def _check_durations(parsed: Parsed, body: Node, findings: Findings) -> None:
-    for key in ("within", "later_than"):
+    for key in ("within", "later_than", "earlier_than"):
         node = body.get(key)
         if node is None or node.text is None or not is_duration(node.text):
             continue

@@ -57,8 +57,7 @@ def _check_use(parsed: Parsed, known: Known, use: CheckUse, findings: Findings) 
 def _check_param(parsed: Parsed, spec: CheckSpec, key: str, value: Node, findings: Findings) -> None:
     definition = parsed.definition
     for item in value.items or (value,):
-        if isinstance(item.value, dict | list | tuple):
-            findings.note(item, "wrong-type", f"{key!r} takes a plain value, or a list of them.")
+        if isinstance(item.value, dict | list | tuple):  # that it is no plain value has been said: by the shape
             continue
         choices = spec.choices.get(key)
         if choices is not None and item.value not in choices:

@@ -23,7 +23,7 @@ from typing import assert_never
 from workflow.states.axis import DAY_SECONDS, SECOND, Axis, UnitKind, axis_of
 from workflow.states.calendar import Calendar
 from workflow.states.definition import Unit
-from workflow.states.instance import Remaining
+from workflow.states.instance import Remaining, make_remaining
 
 SKIPPED = "clocks went forward: skipped time"
 
@@ -57,8 +57,8 @@ class Segment:
 def budget(unit: Unit) -> Remaining:
     """Give the full budget of a duration."""
     if unit.kind == "working_days":
-        return Remaining(days=unit.amount)
-    return Remaining(seconds=unit.amount)
+        return make_remaining(days=unit.amount)
+    return make_remaining(seconds=unit.amount)
 
 
 def due(start: datetime, remaining: Remaining, kind: UnitKind, calendar: Calendar | None) -> datetime:

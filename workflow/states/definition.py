@@ -6,7 +6,7 @@ State ids are dotted paths (``requested.awaiting_approval``); the root of the tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
@@ -272,6 +272,18 @@ class State:
         return not self.children
 
 
+def listed(value: object) -> tuple[str, ...]:
+    """Give the names of a part of a property that may be one name or a list of them."""
+    return (value,) if isinstance(value, str) else tuple(map(str, value)) if isinstance(value, Iterable) else ()
+
+
+def has_mark(value: Field, mark: str) -> bool:
+    """Tell whether a field or payload value is ``personal``, ``secret`` or ``unique``; what is secret is personal too."""
+    if mark == "unique":
+        return value.unique_on_conflict is not None
+    return value.is_secret if mark == "secret" else value.is_personal or value.is_secret
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
     """One rule of the policy block, kept as written; `workflow.policy` puts it to work."""
@@ -339,3 +351,11 @@ class Definition:
     def timer(self, key: TimerKey) -> TimerType | None:
         """Find a timer by its key."""
         return next((t for state in self.states.values() for t in state.timers if t.key == key), None)
+
+
+def values_named(definition: Definition, name: str, mark: str = "") -> Iterator[Field]:
+    """Give the field and the payload values of a name; only a field can be ``unique``."""
+    yield from (one for one in definition.fields.values() if one.name == name)
+    if mark == "unique":
+        return
+    yield from (one for type_ in definition.events.values() for one in type_.payload.values() if one.name == name)

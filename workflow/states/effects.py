@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from workflow.states.definition import EventName, RoleName
+from workflow.states.quick import maker, quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """A thing to be done after the step is committed; becomes a message in the outbox.
@@ -40,7 +42,19 @@ class Effect:
         """Tell whether the effect only tells somebody something (overtaken rungs of a ladder do not notify)."""
         return self.kind in {"mail", "sms", "push", "alert"}
 
+    @property
+    def ends_with_subject(self) -> bool:
+        """Tell whether an erasure drops the effect: nobody is there to be told, and no onboarding waits for the outcome any more.
 
+        What stays is an order that nobody waits for, such as closing an account elsewhere.
+        """
+        return self.is_notice or self.done is not None
+
+
+make_effect = maker(Effect)
+
+
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Something a role may do with an instance now: a row of the queue."""
@@ -50,3 +64,6 @@ class Work:
     scope: str | None
     due_at: datetime | None
     """The earliest running deadline over the state, None when none runs."""
+
+
+make_work = maker(Work)

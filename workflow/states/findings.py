@@ -18,6 +18,7 @@ _MAX_LINE = 200
 # Comparing names is the one costly thing here; the bounds keep a document of nothing but mistakes below a second.
 _MAX_HINTS = 50
 _MAX_COMPARED = 500
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 class Findings:
@@ -83,7 +84,7 @@ class Findings:
         if len(found) <= MAX_FINDINGS:
             return tuple(found)
         # Errors first: a document with nothing but warnings shown would seem to be usable.
-        kept = sorted(found, key=lambda one: one.severity)[:MAX_FINDINGS]
+        kept = sorted(found, key=lambda one: _SEVERITIES.index(one.severity))[:MAX_FINDINGS]
         last = Finding(file=self._file, line=1, column=1, code="too-many-findings", message=f"There are {len(found)} findings.")
         return (last, *sorted(kept, key=lambda one: (one.line, one.column)))
 

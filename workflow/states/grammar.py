@@ -250,17 +250,19 @@ STATE: Record = Record(
 )
 
 _PLACES = ListOf(item=NAMING, least=1)
+_ONE_OR_MANY = Either(options=(NAMING, _PLACES), what="a name, or a list of names")
 _POLICY_BODIES: dict[str, Record] = {
     "never": Record(
         what="a never rule",
         keys={
             "state": _optional(NAMING, "A state that must not be entered."),
             "before": _optional(NAMING, "... before this state was entered or this event accepted."),
-            "event": _optional(NAMING, "An event that must not be accepted."),
+            "event": _optional(_ONE_OR_MANY, "An event, or one of several, that must not be accepted."),
             "actor": _optional(NAMING, "... from the subject."),
             "same_actor_as": _optional(NAMING, "... from whom this event came."),
             "later_than": _optional(DURATION, "... later than this."),
-            "since": _optional(NAMING, "... since this event."),
+            "earlier_than": _optional(DURATION, "... earlier than this."),
+            "since": _optional(NAMING, "... since this event; `earlier_than` also since this state was entered."),
             "more_than": _optional(Whole(least=0), "... more often than this."),
         },
         one_of=("state", "event"),
@@ -279,22 +281,28 @@ _POLICY_BODIES: dict[str, Record] = {
     "requires": Record(
         what="a requires rule",
         keys={
-            "event": _required(NAMING, "An event that, when accepted, ..."),
-            "effect": _required(NAMING, "... has this effect."),
+            "event": _optional(_ONE_OR_MANY, "Whenever this event, or one of several, is accepted ..."),
+            "state": _optional(NAMING, "... in this state; without an event: whenever it is entered ..."),
+            "when": _optional(EXPRESSION, "... and this expression holds for the event ..."),
+            "effect": _optional(_ONE_OR_MANY, "... it has this effect, or each of several."),
+            "leads_to": _optional(_ONE_OR_MANY, "... it leads at once into this state, or into one of several."),
+            "actor": _optional(_ONE_OR_MANY, "... it comes from this role, or from one of several."),
         },
+        one_of=("effect", "leads_to", "actor"),
     ),
     "field": Record(
         what="a field rule",
         keys={
-            "name": _required(NAMING, "A field or payload value that ..."),
-            "is": _required(Text(choices=("personal", "secret"), what="a class"), "... has this class."),
+            "name": _required(_ONE_OR_MANY, "A field or payload value, or each of several, that ..."),
+            "is": _required(Text(choices=("personal", "secret", "unique"), what="a class"), "... has this class."),
         },
     ),
     "cel": Record(
         what="a cel rule",
         keys={
             "state": _optional(NAMING, "In this state, or everywhere, ..."),
-            "holds": _required(EXPRESSION, "... this expression over the instance is true."),
+            "event": _optional(_ONE_OR_MANY, "... whenever this event, or one of several, is accepted there, before the step, ..."),
+            "holds": _required(EXPRESSION, "... this expression is true."),
         },
     ),
 }

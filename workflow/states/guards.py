@@ -6,6 +6,7 @@ Promises: the only importer of `cel_expr_python`. Every leaf is declared by its 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from workflow.states.known import Known
 
 MAX_SOURCE_CHARACTERS = 2_000
 """A guard longer than this is a program, and belongs into a check."""
+
+MAX_KNOWN, MAX_KNOWN_CHARACTERS = 128, 200
+"""So many answers of a guard are remembered, for values of at most so many characters."""
 
 Value = bool | int | str | datetime | list[str]
 
@@ -87,19 +91,43 @@ class Guard:
     type: CelType
     reads: tuple[str, ...]
     program: cel.Expression
+    known: dict[tuple[object, ...], bool] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+    """Answers that were given lately, by the values they were given for."""
 
     def evaluate(self, look_up: Callable[[str], Value | None]) -> Value:
         """Evaluate with values from `look_up`; raises `GuardFault` on any error, an unset leaf (None) included."""
         data = {leaf: value for leaf in self.reads if (value := look_up(leaf)) is not None}
+        # An expression is a pure function of these values; mostly facts, few of which there are.
+        key = _key(data)
+        found: Value | None = self.known.get(key)
+        if found is None:
+            found = self._evaluated(data)
+            if type(found) is bool:
+                self._remember(key, found)
+        return found
+
+    def _evaluated(self, data: dict[str, Value]) -> Value:
         result = self.program.eval(data=data)
         kind = result.type()
         if kind in (cel.Type.ERROR, cel.Type.UNKNOWN):
             raise GuardFault(str(result.value()))
         return result.plain_value()  # type: ignore[no-any-return]  # one of our declared types
 
+    def _remember(self, key: tuple[object, ...], answer: bool) -> None:  # noqa: FBT001  # a value, no option
+        if "now" in self.reads or any(isinstance(v, tuple) or (isinstance(v, str) and len(v) > MAX_KNOWN_CHARACTERS) for v in key):
+            return  # never asked again, or too long to be kept
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        self.known[key] = answer
+
     def holds(self, look_up: Callable[[str], Value | None]) -> bool:
         """Evaluate a guard of type bool; raises `GuardFault` on any error."""
         return self.evaluate(look_up) is True
+
+
+def _key(data: Mapping[str, Value]) -> tuple[object, ...]:
+    """Give what an answer follows from; the leaves that have a value are part of it, because one may have none."""
+    return (*data, *[tuple(value) if type(value) is list else value for value in data.values()])
 
 
 def compile_guard(source: str, leaves: Mapping[str, CelType]) -> Guard:

@@ -8,15 +8,17 @@ Rules that live here and nowhere else:
   outer state is no way around an inner guard.
 - The transitions of that state are tried in declaration order; the first whose guards all hold is taken.
 - A transition with a quorum that is not yet reached is accepted as an internal one: it is counted and nothing moves.
-- Names are checked before the library is asked: it raises for an unknown event, but silently accepts unknown targets
+- Names are checked before the library is given anything: it raises for an unknown event, but silently accepts unknown targets
   and dotted callbacks, and its auto-transitions would bypass every guard (so they are switched off).
+- The library compiles the table; `choose` asks the conditions that it holds ready for a state and an event, in its order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from transitions import Machine
 
@@ -52,7 +54,13 @@ class Arrow:
 
     def holds(self, view: View) -> bool:
         """Tell whether all guards hold; an error is a no."""
-        return not any(self.failures_of(rule, view) for rule in self.rules)
+        try:
+            for compiled in self.rules:
+                if not compiled.guard.holds(view.look_up):
+                    return False
+        except GuardFault:
+            return False
+        return True
 
     def is_out(self, view: View) -> bool:
         """Tell whether a guard is false whatever is still unknown (CEL: ``false && unknown`` is false)."""
@@ -73,17 +81,6 @@ class Arrow:
             return [_reason(compiled.rule, private=NOT_JUDGED if is_unjudged else f"guard_error: {fault}"[:200])]
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """The light model that the library moves: it lives for one decision."""
-
-    state: str
-    view: View
-    actor: str
-    arrow: Arrow | None = None
-    is_counted_only: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmet:
     """No transition is taken: every reason, and the checks that the failing guards read."""
@@ -98,6 +95,10 @@ class Choice:
 
     arrow: Arrow
     is_counted_only: bool
+
+
+Try = Callable[[View, str], Choice | None]
+"""Gives the choice when the transition is to be taken by this actor, None when it is not."""
 
 
 class Table:
@@ -121,6 +122,8 @@ class Table:
         )
         for leaf in definition.leaves():
             self._add_leaf(leaf.path)
+        self._tries = {key: self._tries_of(*key) for key in self._by_leaf}
+        self._voted_on = {key for key, arrows in self._by_leaf.items() if any(arrow.transition.quorum for arrow in arrows)}
         self._moves: dict[tuple[StatePath | None, int | None, StatePath | None], Move] = {}
         self._tallied = {leaf.path: self._tallied_at(leaf.path) for leaf in definition.leaves()}
         self._work = {leaf.path: tuple(self._work_of(leaf.path)) for leaf in definition.leaves()}
@@ -128,6 +131,10 @@ class Table:
     def arrows(self, state: StatePath, event: EventName) -> tuple[Arrow, ...]:
         """Give the transitions that an event may take in a leaf state, in the order in which they are tried."""
         return self._by_leaf.get((state, event), ())
+
+    def is_voted_on(self, state: StatePath, event: EventName) -> bool:
+        """Tell whether a quorum counts an event in a leaf state."""
+        return (state, event) in self._voted_on
 
     def events_in(self, state: StatePath) -> tuple[EventName, ...]:
         """Name the events that a leaf state handles, itself or by inheritance."""
@@ -155,14 +162,13 @@ class Table:
     def choose(self, event: EventName, view: View, actor: str) -> Choice | Unmet:
         """Say which transition the event takes, or every reason why it takes none."""
         state = view.instance.state
-        arrows = self._by_leaf.get((state, event))
-        if not arrows:
+        tries = self._tries.get((state, event))
+        if tries is None:
             return Unmet(reasons=(self.wrong_state(event, state),))
-        attempt = _Attempt(state, view, actor)
-        # The return value is the library's word that a transition was taken; what was taken is on the attempt.
-        if self._machine.events[event].trigger(attempt, attempt) and attempt.arrow is not None:
-            return Choice(arrow=attempt.arrow, is_counted_only=attempt.is_counted_only)
-        return unmet(arrows, view)
+        for attempt in tries:
+            if (choice := attempt(view, actor)) is not None:
+                return choice
+        return unmet(self._by_leaf[state, event], view)
 
     def wrong_state(self, event: EventName, state: StatePath) -> Reason:
         """Say that an event is not possible in a state, and where it is."""
@@ -183,6 +189,15 @@ class Table:
                 self._by_leaf[key] = (*handled, arrow)
                 self._add_to_machine(leaf, arrow)
 
+    def _tries_of(self, leaf: StatePath, event: EventName) -> tuple[Try, ...]:
+        """Read what the library would try in a leaf state, in its order.
+
+        Its table is what decides; but moving a model that lives for one decision, with callbacks that nobody has, would cost
+        as much as judging the guards. So its conditions are asked, and its model is left out.
+        """
+        found = (condition.func for taken in self._machine.events[event].transitions[leaf] for condition in taken.conditions)
+        return tuple(cast("Try", attempt) for attempt in found)
+
     def _tallied_at(self, leaf: StatePath) -> frozenset[EventName]:
         states = (self.definition.states[path] for path in self.definition.lineage(leaf))
         return frozenset(name for state in states for name in tallied_by(state))
@@ -196,11 +211,16 @@ class Table:
 
     def _add_to_machine(self, leaf: StatePath, arrow: Arrow) -> None:
         event, target = arrow.transition.event, arrow.transition.target
+        moving, counting = Choice(arrow=arrow, is_counted_only=False), Choice(arrow=arrow, is_counted_only=True)
         if arrow.transition.quorum is None:
-            self._machine.add_transition(event, leaf, target, conditions=[partial(_take, arrow, False)])  # partial for the library
+            self._add(event, leaf, target, partial(_take, moving))
             return
-        self._machine.add_transition(event, leaf, target, conditions=[partial(_take_when_reached, arrow, arrow.transition.quorum)])
-        self._machine.add_transition(event, leaf, None, conditions=[partial(_take, arrow, True)])  # partial for the library
+        self._add(event, leaf, target, partial(_take_when_reached, moving, arrow.transition.quorum))
+        self._add(event, leaf, None, partial(_take, counting))
+
+    def _add(self, event: EventName, leaf: StatePath, target: StatePath | None, attempt: Try) -> None:
+        # To the library a choice is as good as True.
+        self._machine.add_transition(event, leaf, target, conditions=[cast("Callable[..., bool | None]", attempt)])
 
     def _arrow(self, transition: Transition, known: Known) -> Arrow:
         event = self.definition.events[transition.event]
@@ -220,19 +240,16 @@ def is_open_leaf(leaf: str) -> bool:
     return leaf.startswith(("facts.", "event.")) and leaf != "event.name"
 
 
-def _take(arrow: Arrow, is_counted_only: bool, attempt: _Attempt) -> bool:  # noqa: FBT001  # bound by partial, called by the library
-    """Tell the library whether the transition is taken, and note on the attempt which one it was."""
-    if not arrow.holds(attempt.view):
-        return False
-    attempt.arrow, attempt.is_counted_only = arrow, is_counted_only
-    return True
+def _take(choice: Choice, view: View, _actor: str) -> Choice | None:
+    """Take a transition whose guards all hold."""
+    return choice if choice.arrow.holds(view) else None
 
 
-def _take_when_reached(arrow: Arrow, quorum: Quorum, attempt: _Attempt) -> bool:
+def _take_when_reached(choice: Choice, quorum: Quorum, view: View, actor: str) -> Choice | None:
     """Take a transition whose quorum the present event completes."""
-    tally = attempt.view.instance.tallies.get(arrow.transition.event, Tally())
-    counted = len({*tally.actors, attempt.actor}) if quorum.is_distinct else tally.count + 1
-    return counted >= quorum.need and _take(arrow, False, attempt)  # bound by partial elsewhere
+    tally = view.instance.tallies.get(choice.arrow.transition.event, Tally())
+    counted = len({*tally.actors, actor}) if quorum.is_distinct else tally.count + 1
+    return _take(choice, view, actor) if counted >= quorum.need else None
 
 
 def _reason(rule: Rule, *, private: str = "") -> Reason:

@@ -14,12 +14,12 @@ from workflow.states import timers as timing
 from workflow.states.calendar import Calendar
 from workflow.states.catalogue import Catalogue
 from workflow.states.definition import ActionUse, Definition, EventName, FieldName, TimerKey
-from workflow.states.effects import Effect
+from workflow.states.effects import Effect, make_effect
 from workflow.states.guards import GuardFault
-from workflow.states.instance import ActorId, Event, Plain, Situation, Tally, Timer, changed
+from workflow.states.instance import ActorId, Event, Plain, Situation, Tally, Timer, changed, make_situation
 from workflow.states.machine import Arrow, Choice, Table
 from workflow.states.moves import Move
-from workflow.states.verdict import Kind, Permitted, Step
+from workflow.states.verdict import Kind, Permitted, Step, make_step
 from workflow.states.view import View
 
 
@@ -50,7 +50,7 @@ class Making:
         self.mark: datetime | None = None
         self.spent: Timer | None = None
         self.kept: set[FieldName | None] = set()
-        self.serials = dict(situation.instance.serials)
+        self.serials: Mapping[str, int] = situation.instance.serials
 
     def step_or_nothing(self, choice: Choice | None) -> Step:
         """Make the step of a timer or report; what it would write but cannot compute leaves everything as it was."""
@@ -66,7 +66,7 @@ class Making:
         current = None if self.kind is Kind.STARTED else before.state
         move = self.world.table.move(arrow.transition if arrow else None, current)
         fields, personal_set, personal = self._assign(arrow)  # first: what cannot be computed must not have taken a serial
-        effects = tuple(self._effect(use) for use in move.uses)
+        effects = tuple([self._effect(use) for use in move.uses])
         timers, armed, disarmed, moved = self._timers(move)
         after = changed(
             before,
@@ -82,10 +82,10 @@ class Making:
         )
         plain, withheld = self._payload()
         permitted = self.permitted
-        return Step(
+        return make_step(
             kind=self.kind,
             before=None if self.kind is Kind.STARTED else self.situation,
-            after=Situation(instance=after, timers=timers),
+            after=make_situation(instance=after, timers=timers),
             event=self.event,
             occurred_at=self.at,
             facts=self.view.facts,
@@ -105,8 +105,9 @@ class Making:
         """Make the effect; one whose outcome is reported takes the next serial, so that an older report is known as such."""
         serial, counted = 0, use.link or use.done
         if counted is not None:
-            serial = self.serials[counted] = self.serials.get(counted, 0) + 1
-        return Effect(
+            serial = self.serials.get(counted, 0) + 1
+            self.serials = {**self.serials, counted: serial}
+        return make_effect(
             kind=use.kind,
             name=use.name,
             to=use.to,
@@ -151,10 +152,8 @@ class Making:
         armed = [timing.arm(t, at=self.at, is_paused=t.state in move.paused, calendar=calendar) for t in move.arming]
         if self.mark is not None:
             armed += self._armed_by_report(move, self.mark)
-        now_on = {t.key: t for t in kept}
-        now_on.update((new.key, new) for _, new in moved)
-        now_on.update((t.key, t) for t in armed)
-        disarmed = tuple(t.key for t in gone if t.key not in now_on)
+        now_on = {t.key: t for t in (*kept, *[new for _, new in moved], *armed)}
+        disarmed = tuple([t.key for t in gone if t.key not in now_on])
         if self.spent is not None and self.spent.key not in now_on:
             disarmed = (self.spent.key, *disarmed)
         return tuple(now_on.values()), tuple(armed), disarmed, tuple(moved)

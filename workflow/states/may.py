@@ -10,7 +10,7 @@ from datetime import datetime
 
 from workflow.errors import Reason
 from workflow.states.definition import EventName, StatePath
-from workflow.states.effects import Work
+from workflow.states.effects import Work, make_work
 from workflow.states.instance import Actor, Delegation, Event, Instance, Situation
 from workflow.states.machine import Arrow, is_open_leaf
 from workflow.states.making import World
@@ -92,7 +92,7 @@ def open_work(world: World, situation: Situation) -> tuple[Work, ...]:
     due_at = earliest_due_at(situation)
     scopes = ((event, role, scope_of(role, instance.fields)) for event, role in world.table.work_in(instance.state))
     return tuple(
-        Work(event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope, due_at=due_at)
+        make_work(event=event, role=role.name, scope=str(instance.subject) if role.is_subject else scope, due_at=due_at)
         for event, role, scope in scopes
         if role.scope is None or scope is not None
     )
@@ -100,7 +100,12 @@ def open_work(world: World, situation: Situation) -> tuple[Work, ...]:
 
 def earliest_due_at(situation: Situation) -> datetime | None:
     """Give the earliest running deadline, None when none runs."""
-    return min([t.due_at for t in situation.timers if t.due_at is not None], default=None)
+    earliest = None
+    for timer in situation.timers:
+        due_at = timer.due_at
+        if due_at is not None and (earliest is None or due_at < earliest):
+            earliest = due_at
+    return earliest
 
 
 def _open_parts(world: World, instance: Instance, name: EventName, arrow: Arrow) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def _role(name: RoleName, node: Node, names: Names) -> Role:
         )
     if scope and anyone:
         findings.note(node.place_of("anyone"), "keys-exclude-each-other", "A role that anyone has cannot have a scope.")
-    if anyone and not text(node.get("because")).strip():
+    if flag(anyone) and not text(node.get("because")).strip():
         findings.note(node.place_of("anyone"), "missing-because", "Say why nobody needs to be known for this role: `because: ...`.")
     return Role(name=name, scope=names.field(scope), is_anyone=flag(anyone), description=text(node.get("description")))
 

@@ -125,6 +125,8 @@ def _text(field: Field, given: object) -> str:
 def _encodable(given: object, limit: int) -> str:
     if not isinstance(given, str):
         raise _Fault("text is needed.")
+    if given.isascii():
+        return _within(given, limit)
     try:
         _within(given, limit).encode()
     except UnicodeEncodeError:

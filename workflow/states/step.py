@@ -35,8 +35,8 @@ from workflow.states.instance import (
 from workflow.states.machine import Choice, Unmet, unmet
 from workflow.states.making import Making, World
 from workflow.states.payload import validate
-from workflow.states.verdict import Facts, Kind, Permitted, Refused, Step
-from workflow.states.view import View
+from workflow.states.verdict import Facts, Kind, Permitted, Refused, Step, make_permitted
+from workflow.states.view import make_view
 from workflow.states.who import Holders, Permission, is_deputy_of, one_voice_with
 from workflow.states.who import permit as judge_actor
 
@@ -97,11 +97,11 @@ def permit(
         starting_with=_starting_values(definition, payload) if instance is None else {},
     )
     reasons += (*permission.reasons, *faults)
-    if instance is not None:
+    if instance is not None and world.table.is_voted_on(instance.state, event.name):
         reasons += _quorum_faults(world, instance, event, permission, one_voice_with(event.actor.id, delegations, now))
     if reasons:
         return Refused(reasons=tuple(reasons))
-    return Permitted(event=event, payload=payload, roles=permission.roles, on_behalf_of=permission.on_behalf_of)
+    return make_permitted(event=event, payload=payload, roles=permission.roles, on_behalf_of=permission.on_behalf_of)
 
 
 def _starting_values(definition: Definition, payload: Mapping[str, object]) -> dict[FieldName, object]:
@@ -115,7 +115,7 @@ def decide(
 ) -> Step | Refused:
     """Judge the guards and make the step, or give every reason why not."""
     event, instance = permitted.event, situation.instance
-    view = View(
+    view = make_view(
         definition=world.definition,
         instance=instance,
         event=event.name,
@@ -154,7 +154,7 @@ def begin(
         recorded_at=now,
         calendar_digest=calendar_digest,
     )
-    view = View(
+    view = make_view(
         definition=definition,
         instance=nobody,
         event=event.name,
@@ -178,7 +178,7 @@ def report(world: World, situation: Situation, effect: Effect, name: EventName, 
     """
     event = Event(name=name, actor=_ENGINE, payload={"serial": effect.serial}, occurred_at=performed_at)
     instance = situation.instance
-    view = View(definition=world.definition, instance=instance, event=name, now=now)
+    view = make_view(definition=world.definition, instance=instance, event=name, now=now)
     made = Making(world, situation, event, view, at=min(performed_at, now), kind=Kind.REPORTED)
     is_current = effect.serial == instance.serials.get(effect.link or str(effect.done), 0)
     choice = world.table.choose(name, view, ENGINE_ACTOR) if is_current and world.table.arrows(instance.state, name) else ()
@@ -191,7 +191,7 @@ def tell(world: World, situation: Situation, event: Event, *, now: datetime) -> 
 
     It is recorded even when no transition takes it.
     """
-    view = View(definition=world.definition, instance=situation.instance, event=event.name, now=now)
+    view = make_view(definition=world.definition, instance=situation.instance, event=event.name, now=now)
     made = Making(world, situation, event, view, at=now, kind=Kind.ACCEPTED)
     choice = world.table.choose(event.name, view, ENGINE_ACTOR)
     return made.step_or_nothing(choice if isinstance(choice, Choice) else None)
@@ -203,6 +203,11 @@ def settle(world: World, situation: Situation, *, now: datetime) -> tuple[Step, 
     Raises:
         EndlessTimersError: more than `MAX_FIRINGS` deadlines in one settling.
     """
+    for timer in situation.timers:
+        if timer.due_at is not None and timer.due_at <= now:
+            break
+    else:
+        return ()  # asked twice by every event, and hardly ever is there one
     steps: list[Step] = []
     while due := [t for t in situation.timers if t.due_at is not None and t.due_at <= now]:
         if len(steps) >= MAX_FIRINGS:
@@ -235,7 +240,7 @@ def _fire(world: World, situation: Situation, timer: Timer, *, now: datetime) ->
     at = timer.due_at or now
     event = Event(name=timer.event, actor=_ENGINE)
     without = Situation(instance=situation.instance, timers=tuple(t for t in situation.timers if t.key != timer.key))
-    view = View(definition=world.definition, instance=situation.instance, event=timer.event, now=at)
+    view = make_view(definition=world.definition, instance=situation.instance, event=timer.event, now=at)
     choice = world.table.choose(timer.event, view, ENGINE_ACTOR)
     made = Making(world, without, event, view, at=at, kind=Kind.FIRED)
     made.spent = timer

@@ -13,7 +13,7 @@ from datetime import datetime
 from workflow.states import deadlines
 from workflow.states.calendar import Calendar
 from workflow.states.definition import Definition, StatePath, TimerType
-from workflow.states.instance import Timer
+from workflow.states.instance import Timer, make_timer
 
 
 def order(timer: Timer) -> tuple[datetime, int]:
@@ -27,7 +27,7 @@ def arm(type_: TimerType, *, at: datetime, is_paused: bool, calendar: Calendar |
     """Arm a timer whose budget starts at `at`."""
     budget = deadlines.budget(type_.after)
     due_at = None if is_paused else deadlines.due(at, budget, type_.after.kind, calendar)
-    return Timer(
+    return make_timer(
         key=type_.key, event=type_.event, state=type_.state, index=type_.index, armed_at=at, base_at=at, remaining=budget, due_at=due_at
     )
 

@@ -15,6 +15,7 @@ from workflow.errors import Reason, RefusedError
 from workflow.states.definition import FieldName, StatePath, TimerKey
 from workflow.states.effects import Effect
 from workflow.states.instance import ActorId, Event, Grant, Instance, InstanceId, Plain, Situation, Timer
+from workflow.states.quick import maker, quick
 
 Facts = Mapping[str, bool | int | str]
 """Leaf name (``password_link.valid``) -> value."""
@@ -43,6 +44,7 @@ class Refused:
         raise RefusedError(self.reasons, instance_id=self.instance_id, sequence=self.sequence)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The event was accepted and its step is saved (in a host's transaction: will be, when the host commits).
@@ -74,6 +76,7 @@ class Merged:
         return self
 
 
+make_accepted = maker(Accepted)
 Answer = Accepted | Refused
 
 
@@ -102,10 +105,14 @@ class Kind(StrEnum):
     PUBLISHED = "document:published"
     KEY_CHANGED = "key:changed"
     EXPORTED = "data:exported"
+    READ = "data:read"
+    RETRIED = "message:retried"
+    UPGRADED = "store:upgraded"
     ERASED = "data:erased"
     MIGRATED = "instance:migrated"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """An accepted change: before, after, and what follows from it.
@@ -141,6 +148,11 @@ class Step:
     is_automatic: bool = False
 
     @property
+    def is_personal(self) -> bool:
+        """Tell whether personal values are written or said, which the entry commits to and the store seals."""
+        return bool(self.personal or self.personal_payload)
+
+    @property
     def from_state(self) -> StatePath | None:
         """The state before, None for the start."""
         return None if self.before is None else self.before.instance.state
@@ -151,6 +163,10 @@ class Step:
         return self.after.instance.state
 
 
+make_step = maker(Step)
+
+
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permitted:
     """The stage before checks passed: who acts, by which roles, and the payload in its normal form."""
@@ -159,3 +175,6 @@ class Permitted:
     payload: Mapping[str, object] = field(repr=False)
     roles: tuple[Grant, ...]
     on_behalf_of: ActorId | None
+
+
+make_permitted = maker(Permitted)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from workflow.states.definition import Definition, EventName, FieldName, FieldType
 from workflow.states.guards import Value
 from workflow.states.instance import Instance, Tally
+from workflow.states.quick import maker, quick
 from workflow.states.verdict import Facts
 
 _ZERO: dict[FieldType, bool | int | str] = {FieldType.BOOLEAN: False, FieldType.INTEGER: 0}
 _NO_TALLY = Tally()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One decision as an expression sees it. Personal and secret values are not reachable from here."""
@@ -30,7 +33,7 @@ class View:
 
     def look_up(self, leaf: str) -> Value | None:
         """Give the value of a leaf, None when it has none (which makes the expression an error, and so a refusal)."""
-        prefix, _, name = leaf.partition(".")
+        prefix, name = _parted(leaf)
         match prefix:
             case "facts":
                 return self.facts.get(name)
@@ -58,6 +61,16 @@ class View:
     def _of_payload(self, name: FieldName) -> Value | None:
         field_ = self.definition.events[self.event].payload[name]
         return seen(self.payload.get(name), field_.type, is_many=field_.is_many)
+
+
+make_view = maker(View)
+
+
+@cache
+def _parted(leaf: str) -> tuple[str, str]:
+    """Part a leaf of a compiled guard; there are as many as definitions name."""
+    prefix, _, name = leaf.partition(".")
+    return prefix, name
 
 
 def seen(value: object, type_: FieldType, *, is_many: bool) -> Value | None:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from workflow.errors import Reason
 from workflow.states.definition import Definition, EventType, FieldName, Role, RoleName
 from workflow.states.instance import ENGINE_ACTOR, Actor, ActorId, Delegation, Grant, Instance
+from workflow.states.quick import maker
 
 Holders = Callable[[RoleName, str | None], Collection[ActorId]]
 """Who holds a role for a scope now, by the host's directory; asked only when a deputy acts."""
@@ -26,6 +27,9 @@ class Permission:
     roles: tuple[Grant, ...] = ()
     on_behalf_of: ActorId | None = None
     reasons: tuple[Reason, ...] = ()
+
+
+make_permission = maker(Permission)
 
 
 def permit(
@@ -55,7 +59,7 @@ def permit(
         reasons.append(_role_missing(definition, event, actor, fields))
     if event.decision is not None:
         reasons += _decision_faults(event, actor, found.on_behalf_of, instance=instance, subject=subject, running=running)
-    return Permission(roles=found.roles, on_behalf_of=found.on_behalf_of, reasons=tuple(reasons))
+    return make_permission(roles=found.roles, on_behalf_of=found.on_behalf_of, reasons=tuple(reasons))
 
 
 def scope_of(role: Role, fields: Mapping[FieldName, object]) -> str | None:
@@ -87,10 +91,10 @@ def _direct(
         if role.is_anyone or (role.is_subject and actor.id == subject):
             found.append(Grant(role=name))
         elif not role.is_subject:
-            needed = Grant(role=name, scope=scope_of(role, fields))
-            if (role.scope is None or needed.scope is not None) and needed in actor.grants:
-                found.append(needed)
-    return Permission(roles=tuple(found)) if found else None
+            scope = scope_of(role, fields)
+            if role.scope is None or scope is not None:
+                found += [grant for grant in actor.grants if grant.role == name and grant.scope == scope]
+    return make_permission(roles=tuple(found)) if found else None
 
 
 def _as_deputy(

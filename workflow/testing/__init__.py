@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from workflow.testing.acts import Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
+from workflow.testing.acts import Ask, Delegate, EndDelegation, Erase, Fire, Perform, Repeat, Start, Tick, Wait
 
 if TYPE_CHECKING:
     from workflow.testing.machine import PolicyMachine, from_definition, machine_for, run_tests
@@ -24,6 +24,7 @@ __all__ = [
     "Ask",
     "Delegate",
     "EndDelegation",
+    "Erase",
     "Fire",
     "Oracle",
     "Perform",

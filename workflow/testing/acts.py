@@ -19,9 +19,14 @@ STRANGER = "stranger"
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Act:
-    """Something that befalls an onboarding; `crash` ends the process before the n-th call to the store (None: it lives)."""
+    """Something that befalls an onboarding.
+
+    `crash` ends the process before the n-th call to the store (None: it lives); `cut` before the n-th statement within a
+    transaction, its COMMIT included, and another process goes on with what the files hold then (SQLite).
+    """
 
     crash: int | None = None
+    cut: int | None = None
 
     def __repr__(self) -> str:
         """Show what differs from the default, so that a printed run stays short."""
@@ -102,7 +107,12 @@ class Ask(Act):
     roles: Sequence[str] = ()
 
 
-AnyAct = Start | Fire | Repeat | Wait | Tick | Perform | Delegate | EndDelegation | Ask
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Erase(Act):
+    """The subject is erased: closed first where the definition says how, then without personal values."""
+
+
+AnyAct = Start | Fire | Repeat | Wait | Tick | Perform | Delegate | EndDelegation | Ask | Erase
 
 
 _USUAL = (("actor", SUBJECT), ("outcome", "done"), ("hours", 48))
@@ -112,10 +122,10 @@ def _is_default(act: Act, name: str) -> bool:
     value = getattr(act, name)
     if name in {"event", "seconds", "principal", "deputy"}:
         return False
-    if name == "crash":
+    if name in {"crash", "cut"}:
         return value is None
     return value in (None, (), {}, False, 0) or any(name == one and value == usual for one, usual in _USUAL)
 
 
 def _order(text: str) -> tuple[bool, bool, bool]:
-    return text.startswith("crash="), text.startswith("facts="), text.startswith(("payload=", "key="))
+    return text.startswith(("crash=", "cut=")), text.startswith("facts="), text.startswith(("payload=", "key="))

@@ -60,7 +60,7 @@ class Coverage:
 
     def judge(self, arrow: Arrow, index: int, *, holds: bool) -> None:
         """A guard was judged."""
-        self.counts[GUARDS, _guard(arrow, index, holds=holds)] += 1
+        self.counts[GUARDS, side_name(arrow, index, holds=holds)] += 1
 
     def fire(self, timer: str) -> None:
         """A timer came due."""
@@ -115,14 +115,14 @@ def wanted_of(world: World) -> Mapping[str, Sequence[str]]:
     definition = world.definition
     arrows = [arrow for arrow in every_arrow(world) if not is_switched_off(definition, arrow)]
     later = arrows[1:] if arrows and arrows[0] is world.table.start else arrows
-    guards = [_guard(arrow, index, holds=holds) for arrow in later for index in range(len(arrow.rules)) for holds in (True, False)]
+    guards = [side_name(arrow, index, holds=holds) for arrow in later for index in range(len(arrow.rules)) for holds in (True, False)]
     return {
         STATES: [leaf.path for leaf in definition.leaves()],
         TRANSITIONS: [name_of(arrow) for arrow in arrows],
         RUNGS: [timer.key for state in definition.states.values() for timer in state.timers],
         GUARDS: guards,
         ROLES: list(_role_refusals(definition)),
-        REASONS: sorted({*_reasons(later), *_payload_reasons(definition), "wrong_state"}),
+        REASONS: sorted({*_reasons(world), *_payload_reasons(definition), "wrong_state"}),
     }
 
 
@@ -166,7 +166,8 @@ def _holds_unset(definition: Definition, arrow: Arrow, rule: CompiledRule) -> bo
         return False
 
 
-def _guard(arrow: Arrow, index: int, *, holds: bool) -> str:
+def side_name(arrow: Arrow, index: int, *, holds: bool) -> str:
+    """Name one side of a guard: that it was judged true, or false."""
     rule = arrow.rules[index].rule
     return f"{name_of(arrow)}: {rule.source if rule.code == 'guard_false' else rule.code} is {'true' if holds else 'false'}"
 
@@ -188,8 +189,15 @@ def _role_refusals(definition: Definition) -> Iterator[str]:
                 yield f"{name}: two_stages"
 
 
-def _reasons(arrows: Sequence[Arrow]) -> set[str]:
-    return {rule.rule.code for arrow in arrows for rule in arrow.rules}
+def _reasons(world: World) -> set[str]:
+    """Name the codes with which guards refuse people; where the last transition has no guard, nobody is refused by one."""
+    found = set()
+    for leaf in world.definition.leaves():
+        for event in world.table.events_in(leaf.path):
+            arrows = world.table.arrows(leaf.path, event)
+            if not world.definition.events[event].is_engine and all(arrow.rules for arrow in arrows):
+                found |= {rule.rule.code for arrow in arrows for rule in arrow.rules}
+    return found
 
 
 def _payload_reasons(definition: Definition) -> Iterator[str]:

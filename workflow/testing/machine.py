@@ -22,6 +22,7 @@ from workflow.bootstrap import Extensions
 from workflow.engine import Engine
 from workflow.states.definition import Property
 from workflow.testing.acts import AnyAct
+from workflow.testing.aiming import Wanted
 from workflow.testing.coverage import Coverage
 from workflow.testing.drawing import Acts
 from workflow.testing.oracles import ORACLES, Oracle
@@ -42,6 +43,8 @@ class PolicyMachine(RuleBasedStateMachine):
 
     house: ClassVar[House]
     planner: ClassVar[Planner]
+    wanted: ClassVar[Wanted]
+    """What runs go after; taken once, or again before each batch of runs, and never while one is under way."""
     coverage: ClassVar[Coverage]
     warnings: ClassVar[Counter[str]]
     properties: ClassVar[Sequence[Oracle]] = ()
@@ -63,7 +66,7 @@ class PolicyMachine(RuleBasedStateMachine):
         self.rig = Rig(self.house, start_at=start_at, coverage=self.coverage)
         self.coverage.runs += 1
         self.judge = Judge(self.rig, self.house.known, self.properties, self.oracles, warnings=self.warnings)
-        self.acts = Acts(self.rig, self.planner, self.overrides)
+        self.acts = Acts(self.rig, self.planner, self.overrides, self.wanted)
         self.act(data)
 
     @rule(data=st.data())
@@ -116,11 +119,13 @@ def from_definition(
         engine: makes the engine under test.
     """
     house = House(definition, extensions=extensions, postgres=postgres, engine=engine)
+    coverage = Coverage(world=house.world)
     made = {
         "__doc__": f"Onboardings by {house.definition.name}.",
         "house": house,
         "planner": Planner(house.world, house.known),
-        "coverage": Coverage(world=house.world),
+        "wanted": Wanted.of(coverage),
+        "coverage": coverage,
         "warnings": Counter(),
         "properties": tuple(properties),
         "overrides": dict(strategies or {}),
@@ -160,6 +165,7 @@ def run_tests(machine: type[PolicyMachine], *, examples: int = EXAMPLES, steps: 
     with quiet():
         try:
             for batch, first in enumerate(range(0, examples, BATCH)):
+                machine.wanted = Wanted.of(machine.coverage)
                 chosen = seed(with_seed * 100_003 + batch)(machine) if with_seed is not None else machine
                 run_state_machine_as_test(chosen, settings=_settings(min(BATCH, examples - first), steps, is_shrinking=False))
         except PolicyViolationError as error:

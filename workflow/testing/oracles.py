@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from workflow.testing import oracles_answers as answers
+from workflow.testing import oracles_crashes as crashes
 from workflow.testing import oracles_history as history
 from workflow.testing import oracles_time as deadlines
 from workflow.testing import oracles_who as people
@@ -114,6 +115,11 @@ ORACLES = (
         sentence="A run with sweeps at any times has the history of a run with none.",
         look=history.lazy_is_eager,
         end=history.lazy_is_eager_at_last,
+    ),
+    Oracle(
+        name="all or nothing",
+        sentence="A process that ends between two statements leaves a whole step, or none.",
+        look=crashes.all_or_nothing,
     ),
 )
 """All of them, in the order in which they are asked."""

@@ -100,7 +100,7 @@ class Planner:
             return None
         instance = stored.instance
         tried: list[tuple[Facts, dict[str, Leaf]]] = []
-        for facts, values in islice(self._combinations(rig, instance.state, event), MAX_TRIES):
+        for facts, values in islice(self.combinations(rig, instance.state, event), MAX_TRIES):
             if (facts, values) in tried:
                 continue  # what checks cannot find now makes many combinations the same
             tried.append((facts, values))
@@ -120,7 +120,7 @@ class Planner:
     def start(self, rig: Rig, payload: Mapping[str, object]) -> Wish | None:
         """Find facts and payload values with which the onboarding starts."""
         arrow, definition = self.world.table.start, self.world.definition
-        for facts, values in islice(self._combinations(rig, StatePath(""), definition.start.event), MAX_TRIES):
+        for facts, values in islice(self.combinations(rig, StatePath(""), definition.start.event), MAX_TRIES):
             if not arrow.rules:
                 return Wish(arrow=arrow, facts=facts, values=values)
             view = _starting(self.world, rig, {**payload, **values}, facts)
@@ -147,6 +147,17 @@ class Planner:
                 found.append(one)
         return found
 
+    def reporters(self, leaf: StatePath, arrow: Arrow) -> Sequence[Arrow]:
+        """Give transitions that queue what reports an arrow's event, and after which that arrow can be taken."""
+        states, event, found = self.world.definition.states, arrow.transition.event, []
+        for one in self.goals:
+            target = one.transition.target
+            entered = (use for path in self.world.definition.lineage(target) for use in states[path].entry) if target is not None else ()
+            does_report = any(event in (use.done, use.failed) for use in (*one.transition.actions, *entered))
+            if does_report and arrow in self._here[target if target is not None else leaf]:
+                found.append(one)
+        return found
+
     def _unmet(self, rig: Rig, arrow: Arrow, payload: Mapping[str, object]) -> Sequence[CompiledRule]:
         """Give the guards that are false whatever the checks find; none when only the findings are impossible now."""
         present = rig.present()
@@ -154,7 +165,7 @@ class Planner:
             return ()
         best: Sequence[CompiledRule] = arrow.rules
         event = arrow.transition.event
-        for facts, values in islice(self._combinations(rig, present.instance.state, event, is_free=True), FEW_TRIES):
+        for facts, values in islice(self.combinations(rig, present.instance.state, event, is_free=True), FEW_TRIES):
             view = View(
                 definition=self.world.definition,
                 instance=present.instance,
@@ -182,7 +193,7 @@ class Planner:
                 found.append(one)
         return found
 
-    def _combinations(
+    def combinations(
         self, rig: Rig, leaf: StatePath, event: EventName, *, is_free: bool = False
     ) -> Iterator[tuple[Facts, dict[str, Leaf]]]:
         """Give facts and payload values, the best first."""

@@ -7,18 +7,19 @@ is noted and ends nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from workflow.policy.history import Said, Violation, Watch
 from workflow.policy.sentences import sentence_of
-from workflow.states.definition import Definition, Property
+from workflow.states.definition import Definition, EventName, FieldName, Property, has_mark, listed, values_named
 from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
 from workflow.states.known import Known
+from workflow.states.verdict import Accepted
 from workflow.states.view import View
 from workflow.testing.acts import AnyAct, Tick
-from workflow.testing.observed import Observed
+from workflow.testing.observed import Observed, facts_of
 from workflow.testing.oracles import ORACLES, Oracle
 from workflow.testing.run import Rig
 
@@ -51,12 +52,14 @@ class Judge:
     warnings: Counter[str] = field(default_factory=Counter)
     _watch: Watch = field(init=False)
     _states: tuple[tuple[Property, Guard], ...] = field(init=False)
+    _events: tuple[tuple[Property, Mapping[str, Guard]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the policy block ready."""
         definition = self.rig.definition
         self._watch = Watch(definition, subject=self.rig.subject, calendar=self.rig.world.calendar)
         self._states = _compiled(definition, self.known)
+        self._events = _demanded(definition, self.known)
 
     def do(self, act: AnyAct) -> Observed:
         """Do an act and judge what it did; an engine that falls over has broken a rule too.
@@ -86,6 +89,7 @@ class Judge:
             self._tell(self._watch.see(Said.read(said.canonical)))
         if seen.entries:
             self._tell(self._states_broken(seen))
+            self._tell(self._events_broken(seen))
         if seen.after is not None and all(t.due_at is None or t.due_at > seen.now for t in seen.after.timers):
             self._tell(self._watch.overdue(seen.now))
 
@@ -116,17 +120,61 @@ class Judge:
             state = definition.resolve(str(rule.body["state"])) if "state" in rule.body else None
             if state is not None and not definition.is_within(instance.state, state):
                 continue
-            try:
-                does_hold = guard.holds(view.look_up)
-            except GuardFault:
-                does_hold = False
-            if not does_hold:
+            if self.rig.is_erased and _asks_for_personal(guard, definition):
+                continue  # what an erasure has destroyed on purpose is missed by nobody
+            if not _holds(guard, view):
                 yield Violation(rule=rule, sequence=instance.head, detail=f"In {instance.state} it does not hold.")
+
+    def _events_broken(self, seen: Observed) -> Iterator[Violation]:
+        """Ask what was demanded of a person's event, of the situation that it found."""
+        event, found = seen.event, seen.settled
+        if event is None or found is None or not isinstance(seen.answer, Accepted):
+            return
+        said = seen.said[-1]
+        view = View(
+            definition=self.rig.definition,
+            instance=found.instance,
+            event=event.name,
+            now=seen.now,
+            payload=dict(event.payload),
+            facts=facts_of(said),
+            is_subject=event.actor.id == found.instance.subject,
+            is_deputy=said.get("on_behalf_of") is not None,
+        )
+        for rule, guards in self._events:
+            guard = guards.get(event.name)
+            state = self.rig.definition.resolve(str(rule.body["state"])) if "state" in rule.body else None
+            is_there = state is None or self.rig.definition.is_within(found.instance.state, state)
+            if guard is not None and is_there and not _holds(guard, view):
+                yield Violation(rule=rule, sequence=found.instance.head, detail=f"{event.name} was accepted, and it did not hold.")
+
+
+def _asks_for_personal(guard: Guard, definition: Definition) -> bool:
+    names = (leaf[4:] for leaf in guard.reads if leaf.startswith("has."))
+    return any(definition.fields[FieldName(name)].is_personal for name in names)
+
+
+def _holds(guard: Guard, view: View) -> bool:
+    try:
+        return guard.holds(view.look_up)
+    except GuardFault:
+        return False
+
+
+def _demanded(definition: Definition, known: Known) -> tuple[tuple[Property, Mapping[str, Guard]], ...]:
+    """Compile what is demanded of events, for each event by itself: each has facts and a payload of its own."""
+    rules = [rule for rule in definition.policy if rule.kind == "cel" and "event" in rule.body]
+    return tuple((rule, {name: _guard_of(definition, known, name, rule) for name in listed(rule.body["event"])}) for rule in rules)
+
+
+def _guard_of(definition: Definition, known: Known, name: str, rule: Property) -> Guard:
+    return compile_guard(str(rule.body["holds"]), leaves_of(definition, known, definition.events[EventName(name)]))
 
 
 def _compiled(definition: Definition, known: Known) -> tuple[tuple[Property, Guard], ...]:
     leaves = leaves_of(definition, known, None)
-    return tuple((rule, compile_guard(str(rule.body["holds"]), leaves)) for rule in definition.policy if rule.kind == "cel")
+    resting = (rule for rule in definition.policy if rule.kind == "cel" and "event" not in rule.body)
+    return tuple((rule, compile_guard(str(rule.body["holds"]), leaves)) for rule in resting)
 
 
 def marks_broken(definition: Definition) -> Iterator[Property]:
@@ -134,8 +182,7 @@ def marks_broken(definition: Definition) -> Iterator[Property]:
     for rule in definition.policy:
         if rule.kind != "field":
             continue
-        name, wanted = str(rule.body["name"]), str(rule.body["is"])
-        specs = [f for n, f in definition.fields.items() if n == name]
-        specs += [f for type_ in definition.events.values() for n, f in type_.payload.items() if n == name]
-        if any(not (spec.is_secret if wanted == "secret" else spec.is_personal or spec.is_secret) for spec in specs):
+        mark = str(rule.body["is"])
+        specs = (spec for name in listed(rule.body["name"]) for spec in values_named(definition, name, mark))
+        if any(not has_mark(spec, mark) for spec in specs):
             yield rule

@@ -18,7 +18,7 @@ from workflow import bootstrap
 from workflow.bootstrap import Extensions
 from workflow.engine import Engine, Parts
 from workflow.errors import Reason
-from workflow.ports import CheckInput, CheckResult, Reads, Store, UnitOfWork
+from workflow.ports import CheckInput, CheckResult, Reads, Store, UnitOfWork, Watched
 from workflow.settings import development_keys
 from workflow.states.definition import Definition, RoleName
 from workflow.states.instance import Actor, ActorId, Grant
@@ -81,10 +81,27 @@ class FragileStore:
         """Take the real store."""
         self.inner = inner
         self._left: int | None = None
+        self._statements: int | None = None
+        self._is_within = False
+        self.is_cut = False
 
-    def arm(self, crash: int | None) -> None:
-        """Say how many calls the process still lives through; None for ever."""
-        self._left = crash
+    def arm(self, crash: int | None, cut: int | None = None) -> None:
+        """Say how many calls, and how many statements within a transaction, the process still lives through; None for ever."""
+        self._left, self._statements = crash, cut
+
+    def before(self, statement: str) -> None:
+        """End the process between two statements of one transaction; a process that has ended runs nothing any more."""
+        if self.is_cut:
+            raise CrashError
+        if statement.startswith("BEGIN"):
+            self._is_within = True
+        elif self._is_within and self._statements is not None:
+            self._statements -= 1
+            if self._statements < 0:
+                self.is_cut = True
+                raise CrashError
+        if statement in {"COMMIT", "ROLLBACK"}:
+            self._is_within = False
 
     def point(self) -> None:
         """End the process when its time has come."""
@@ -176,15 +193,34 @@ class House:
             return Opened(engine=self._make(parts, store), store=store, checks=checks, close=_nothing, tag=tag)
         path = self._template.with_name(f"run-{self._runs}.db")
         shutil.copyfile(self._template, path)
+        return self._opened(path, parts, checks)
+
+    def reopen(self, dead: Opened, clock: VirtualClock) -> Opened:
+        """Open another engine on what the files of one held at the instant at which its process ended."""
+        if dead.path is None:
+            return dead
+        self._runs += 1
+        path = dead.path.with_name(f"run-{self._runs}.db")
+        for suffix in ("", "-wal"):  # the index of the log is made anew, as after a power cut
+            left = dead.path.with_name(dead.path.name + suffix)
+            if left.exists():
+                shutil.copyfile(left, path.with_name(path.name + suffix))
+        dead.close()
+        checks = ScriptedChecks(self.known)
+        return self._opened(path, replace(self._parts, clock=clock, checks=checks, directory=People()), checks)
+
+    def _opened(self, path: Path, parts: Parts, checks: ScriptedChecks) -> Opened:
         opened = bootstrap.open_engine(f"sqlite:///{path}", keys=development_keys())
         store = FragileStore(opened.store)
+        if isinstance(opened.store, Watched):
+            opened.store.watch(store.before)
 
         def close() -> None:
             opened.close()
             for left in path.parent.glob(f"{path.name}*"):
                 left.unlink()
 
-        return Opened(engine=self._make(parts, store), store=store, checks=checks, close=close)
+        return Opened(engine=self._make(parts, store), store=store, checks=checks, close=close, path=path)
 
     def close(self) -> None:
         """Remove the databases."""
@@ -194,13 +230,27 @@ class House:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """One run's engine with what is exchanged around it; `tag` makes names differ where runs share a database."""
+    """One run's engine with what is exchanged around it.
+
+    `tag` makes names differ where runs share a database; `path` is the run's own file, None in a shared one.
+    """
 
     engine: Engine
     store: FragileStore
     checks: ScriptedChecks
     close: Callable[[], None]
     tag: str = ""
+    path: Path | None = None
+
+    def contents(self) -> dict[str, list[Any]]:
+        """Give every row of the run's own file, by table."""
+        raw = cast("Any", self.store.inner).engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            names = [name for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+            return {name: sorted(map(repr, cursor.execute(f'SELECT * FROM "{name}"').fetchall())) for name in names}  # noqa: S608  # our own names
+        finally:
+            raw.close()
 
 
 def _nothing() -> None:

@@ -16,14 +16,15 @@ import orjson
 
 from workflow.audit.entry import EntryRow
 from workflow.engine import Dispatch, Engine
-from workflow.errors import ActionError, DeadlineError, NotFoundError, RefusedError
+from workflow.errors import ActionError, DeadlineError, NotFoundError
 from workflow.ports import Briefing, InstanceQuery, Message, MessageQuery, Performed, WorkQuery
 from workflow.states.definition import Definition, EventName
 from workflow.states.instance import Actor, ActorId, Delegation, Event, InstanceId, Situation
 from workflow.states.payload import normal_for_uniqueness
 from workflow.states.step import settle
 from workflow.states.verdict import Kind, Refused
-from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Fire, Perform, Repeat, Start, Tick, Wait
+from workflow.testing.acts import SUBJECT, AnyAct, Ask, Delegate, EndDelegation, Erase, Fire, Perform, Repeat, Start, Tick, Wait
+from workflow.testing.administering import administered
 from workflow.testing.clock import START, VirtualClock
 from workflow.testing.coverage import Coverage
 from workflow.testing.observed import Observed, again, answered, apply_timers, factors_of, facts_of
@@ -62,6 +63,11 @@ class Rig:
         self.notes: list[Note] = []
         self.issued_at: dict[str, datetime] = {}
         self.enrolled: set[str] = set()
+        self.is_erased = False
+        self.cut_count = 0
+        """So many processes of this run have ended between two statements."""
+        self.contents: Mapping[str, object] | None = None
+        """Every row before an act whose process is cut off, by table."""
         self.performed: dict[str, list[str]] = {}
         self.marks: dict[str, Any] = {}
         """What oracles remember from one act to the next."""
@@ -69,7 +75,17 @@ class Rig:
         self._performing: Message | None = None
         self._present: Situation | None = None
         self._performed_at = start_at
-        self._dispatch = Dispatch(self.engine, performer=self._perform_one, next_attempt=again, link_url=lambda *parts: "/".join(parts))
+        self._dispatch = self._new_dispatch()
+
+    def _new_dispatch(self) -> Dispatch:
+        return Dispatch(self.engine, performer=self._perform_one, next_attempt=again, link_url=lambda *parts: "/".join(parts))
+
+    def _reopen(self) -> None:
+        """Let another process go on; what the dead one had leased comes back when its lease is over."""
+        self.cut_count += 1
+        self.opened = self.house.reopen(self.opened, self.clock)
+        self.engine = self.opened.engine
+        self._dispatch, self.held = self._new_dispatch(), []
 
     @property
     def definition(self) -> Definition:
@@ -134,10 +150,13 @@ class Rig:
         seen = Observed(
             act=act, before=before, settled=steps[-1].after if steps else before, after=before, now=now, delegations=self.running()
         )
-        self.opened.store.arm(act.crash)
+        self.contents = self.opened.contents() if act.cut is not None and self.opened.path is not None else None
+        self.opened.store.arm(act.crash, act.cut)
         try:
             seen = self._do(act, seen)
         except CrashError:
+            if self.opened.store.is_cut:
+                self._reopen()
             event = self._event_of(act)
             seen = replace(seen, is_crashed=True, event=event)
             if isinstance(act, Fire) and act.key is not None and event is not None:
@@ -171,8 +190,8 @@ class Rig:
                 return self._perform(act, seen)
             case Ask():
                 return self._ask(act, seen)
-            case Delegate() | EndDelegation():
-                return self._delegate(act, seen)
+            case Delegate() | EndDelegation() | Erase():
+                return administered(self, act, seen)
 
     def _event_of(self, act: AnyAct) -> Event | None:
         match act:
@@ -230,31 +249,6 @@ class Rig:
         page = self.engine.work(WorkQuery(definition=self.definition.name, limit=1000))
         rows = tuple(work for situation, work in page.rows if situation.instance.id == self.instance_id)
         return replace(seen, event=Event.of("", who), verdicts=verdicts, work=rows)
-
-    def _delegate(self, act: Delegate | EndDelegation, seen: Observed) -> Observed:
-        now = self.clock.now()
-        if isinstance(act, EndDelegation):
-            running = [d for d in self.delegations if d.starts_at <= now < d.ends_at]
-            if running:
-                self.engine.end_delegation(running[0].id, actor=ADMIN)
-                self.delegations.remove(running[0])
-            return seen
-        principal, deputy = (ActorId(one + self.tag if one == SUBJECT else one) for one in (act.principal, act.deputy))
-        made = Delegation(
-            id=f"d{len(self.acts)}{self.tag}",
-            principal=principal,
-            deputy=deputy,
-            role=self.definition.roles[act.role].name if act.role else None,  # type: ignore[index]  # names of roles are text
-            scope=None,
-            starts_at=now,
-            ends_at=now + timedelta(hours=act.hours),
-        )
-        try:
-            self.engine.delegate(made, actor=ADMIN)
-        except RefusedError as error:  # the clock was put back so far that the delegation is over for the system's chain
-            return replace(seen, answer=error)
-        self.delegations.append(made)
-        return seen
 
     # Messages
 
@@ -331,8 +325,8 @@ class Rig:
     def _follow(self, seen: Observed) -> None:
         """Let the shadow do what was done here, and take note of what was written."""
         for said in seen.said:
-            if (said["kind"] == Kind.REPORTED and "effects" not in said) or said["kind"] == Kind.REFUSALS_COUNTED:
-                continue  # nobody wanted to hear it; a summary
+            if (said["kind"] == Kind.REPORTED and "effects" not in said) or said["kind"] in {Kind.REFUSALS_COUNTED, Kind.ERASED}:
+                continue  # nobody wanted to hear it; a summary; no step
             self.notes.append(noted(said, has_codes=not self._has_checks(str(said["event"]))))
             self._note_issues(said)
         self._shadow(seen)
@@ -359,9 +353,12 @@ class Rig:
         act, event = seen.act, seen.event
         if isinstance(act, Start) and seen.before is None and seen.after is not None and event is not None and own:
             self.shadow.start(event, facts_of(own[0]), subject=self.subject, instance_id=seen.after.instance.id, now=seen.now)
-        elif isinstance(act, Start) and seen.before is not None:
+        elif isinstance(act, Erase) or (isinstance(act, Start) and seen.before is not None):
             for told in (s for s in seen.said if s["kind"] == Kind.ACCEPTED and s["actor"] == "engine"):
                 self.shadow.tell(self.definition.events[told["event"]].name, now=seen.now)  # type: ignore[index]  # names of events are text
+            if any(told["kind"] == Kind.ERASED for told in seen.said):
+                self.shadow.erase(seen.now)
+                self.is_erased = True
         elif isinstance(act, Start) and isinstance(seen.answer, Refused):
             self.coverage.refuse(self.definition.start.event, [r.code for r in seen.answer.reasons])
         elif isinstance(act, Fire | Repeat) and event is not None and own:

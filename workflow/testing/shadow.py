@@ -7,7 +7,7 @@ real engine wrote with sweeps at any times (eagerly). On its way it notes what w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from workflow.audit.canonical import instant
@@ -129,6 +129,13 @@ class Shadow:
         self._look(View(definition=self.world.definition, instance=self.situation.instance, event=name, now=now), ENGINE_ACTOR)
         self._keep(tell(self.world, self.situation, Event(name=name, actor=Actor(id=ENGINE_ACTOR)), now=now))
         self.settle(now)
+
+    def erase(self, now: datetime) -> None:
+        """Forget the personal values, as an erasure does."""
+        self.settle(now)
+        if self.situation is not None:
+            instance = replace(self.situation.instance, personal=frozenset())
+            self.situation = replace(self.situation, instance=instance)
 
     def _view(self, judged: Permitted, facts: Facts, delegations: Collection[Delegation], now: datetime) -> View:
         situation, event = self.situation, judged.event

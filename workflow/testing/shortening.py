@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workflow.testing.acts import AnyAct, Fire, Perform, Start, Tick
+from workflow.testing.acts import AnyAct, Erase, Fire, Perform, Start, Tick
 from workflow.testing.clock import START
 from workflow.testing.oracles import ORACLES, Oracle
 from workflow.testing.properties import Judge, PolicyViolationError
@@ -108,8 +108,8 @@ def _breaks(rig: Rig, acts: Sequence[AnyAct], wanted: PolicyViolationError, rule
 
 
 def _simpler(act: AnyAct) -> AnyAct | None:
-    if isinstance(act, Fire) and (act.crash is not None or act.key is not None):
-        return replace(act, crash=None, key=None)
-    if isinstance(act, Start | Tick | Perform) and act.crash is not None:
-        return replace(act, crash=None)
+    if isinstance(act, Fire) and (act.crash is not None or act.cut is not None or act.key is not None):
+        return replace(act, crash=None, cut=None, key=None)
+    if isinstance(act, Start | Tick | Perform | Erase) and (act.crash is not None or act.cut is not None):
+        return replace(act, crash=None, cut=None)
     return None

@@ -280,7 +280,7 @@ def _erase(tables: _Tables, change: Change) -> None:
     tables.unique = {value: holder for value, holder in tables.unique.items() if holder != id_}
     tables.answers = {key: one for key, one in tables.answers.items() if one.instance_id != id_}
     for one in [message for message in tables.messages.values() if message.instance_id == id_]:
-        is_waiting = one.effect.is_notice and one.state in {"queued", "leased", "dead"}
+        is_waiting = one.effect.ends_with_subject and one.state in {"queued", "leased", "dead"}
         erased = replace(one, last_error="")
         tables.messages[one.id] = replace(erased, state="superseded", leased_until=None) if is_waiting else erased
     if subject is None:
@@ -328,6 +328,11 @@ class MemoryReads:
         """Read the history in order."""
         with self._lock:
             return tuple(one for one in self._tables.entries.get(instance_id, ()) if one.sequence > after)[:limit]
+
+    def names(self, kind: DocumentKind) -> Sequence[str]:
+        """Name the documents of a kind that were ever published, in order."""
+        with self._lock:
+            return sorted({one.name for one in self._tables.documents if one.kind == kind})
 
     def due(self, *, until: datetime, limit: int) -> Sequence[InstanceId]:
         """Name instances with a timer due at or before `until`, earliest first: those of the first `limit` timers."""
@@ -431,6 +436,6 @@ def _read_cursor(text: str) -> tuple[str, ...]:
         parts = orjson.loads(base64.b64decode(text, altchars=b"-_", validate=True))
     except ValueError as error:
         raise CursorError("This page cursor is not one of ours: begin with the first page.") from error
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) for part in parts):
         raise CursorError("This page cursor belongs to another list: begin with the first page.")
     return tuple(parts)

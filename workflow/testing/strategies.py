@@ -6,6 +6,7 @@ Personal and secret values carry a mark by which an oracle finds them where they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ Person = tuple[str, tuple[str, ...]]
 
 WORDS = ("", " O'Brien", " Zoë", " 王", " <b>", " 'x'; --")
 ELSEWHERE = "elsewhere"
+_LITERALS = re.compile(r"'([^']+)' in instance\.(\w+)|instance\.(\w+) == '([^']+)'")
 DEPUTIES = ("deputy-1", "deputy-2")
 
 
@@ -62,6 +64,8 @@ class Values:
 
     world: World
     overrides: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
+    named: dict[str, set[str]] = field(default_factory=dict)
+    """Values that guards name, by field; found when they are first asked for."""
 
     def payload(
         self, draw: Draw[Any], type_: EventType, situation: Situation | None, *, taken: Mapping[str, object] | None = None
@@ -95,6 +99,17 @@ class Values:
         else:
             made[spec.name] = draw(value_of(spec))
 
+    def _named(self, field: FieldName) -> set[str]:
+        """Give the values of a field that some guard names: with these, something happens that does not happen otherwise."""
+        if not self.named:
+            transitions = [t for state in self.world.definition.states.values() for t in state.transitions]
+            sources = [rule.source for transition in transitions for rule in transition.guards]
+            for source in sources:
+                for literal, name, other, value in _LITERALS.findall(source):
+                    self.named.setdefault(name or other, set()).add(literal or value)
+            self.named.setdefault("", set())
+        return self.named.get(field, set())
+
     def _chosen(self, draw: Draw[Any], type_: EventType, spec: Field, made: dict[str, object], fields: dict[str, object]) -> None:
         """Choose from the catalogue; what must match the choice is chosen with it when it is of the same payload."""
         rule, catalogue = spec.catalogue, self.world.catalogue
@@ -105,7 +120,8 @@ class Values:
         items = choices(spec, {**fixed, **listed}, catalogue)
         if not items:
             return
-        key = draw(st.sampled_from(sorted(items)))
+        named = sorted(self._named(spec.name) & set(items))
+        key = draw(st.sampled_from(named if named and draw(st.booleans()) else sorted(items)))
         chosen = [key]
         needs = items[key].get("needs", ())
         chosen += [one for one in (needs if isinstance(needs, tuple) else ()) if one not in chosen]

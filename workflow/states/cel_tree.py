@@ -1,7 +1,7 @@
-"""The part of CEL that is translated, read into a tree.
+"""The part of CEL that is understood, not only evaluated: read into a tree.
 
-Promises: pure. Whatever it does not read is one `UnreadError`, and the caller then takes the whole expression for opaque: nothing is
-guessed. The engine never evaluates by this; it is compared with the real CEL by a test.
+Promises: pure. Whatever it does not read is one `UnreadError`, and the caller then knows nothing about the whole expression: nothing
+is guessed. The engine never evaluates by this; it is compared with the real CEL by a test.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ _TOKEN = re.compile(
     r"|(?P<sign>\|\||&&|==|!=|<=|>=|[-+*/%<>!?:.,()\[\]]))"
 )
 _LEVELS = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">=", "in"), ("+", "-"), ("*", "/", "%"))
+MAX_DEPTH = 30
+MAX_TOKENS = 500
+"""What is nested deeper, or longer, is not read: every walk over a tree may recurse."""
 _CONSTANTS = {"true": True, "false": False}
 
 
@@ -59,7 +62,10 @@ def read(source: str) -> Node:
     Raises:
         UnreadError: it is outside the part that is read here.
     """
-    reader = _Reader(_tokens(source))
+    tokens = _tokens(source)
+    if len(tokens) > MAX_TOKENS:
+        raise UnreadError(source)
+    reader = _Reader(tokens)
     node = reader.choice()
     if reader.place != len(reader.tokens):
         raise UnreadError(source)
@@ -92,9 +98,20 @@ class _Reader:
     """Reads tokens by descending through the levels of binding."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self.tokens, self.place = tokens, 0
+        self.tokens, self.place, self.depth = tokens, 0, 0
 
     def choice(self) -> Node:
+        self._go_deeper()
+        node = self._choice()
+        self.depth -= 1
+        return node
+
+    def _go_deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise UnreadError("a deeply nested expression")
+
+    def _choice(self) -> Node:
         first = self._binary(0)
         if not self._take("?"):
             return first
@@ -114,7 +131,10 @@ class _Reader:
     def _unary(self) -> Node:
         for op in ("!", "-"):
             if self._take(op):
-                return Apply(op, (self._unary(),))
+                self._go_deeper()
+                node = Apply(op, (self._unary(),))
+                self.depth -= 1
+                return node
         return self._member(self._primary())
 
     def _member(self, node: Node) -> Node:
