@@ -150,6 +150,18 @@ def test_it_can_be_called_on_a_thread_with_a_running_loop(mailbox: Mailbox) -> N
     assert len(mailbox.received) == 2
 
 
+def test_a_host_with_a_loop_on_another_thread_can_send(mailbox: Mailbox) -> None:
+    """An asynchronous host whose loop runs on a thread of its own may send from there."""
+
+    async def host() -> None:
+        performer(mailbox.port)(password_mail())
+
+    thread = threading.Thread(target=lambda: asyncio.run(host()))
+    thread.start()
+    thread.join()
+    assert len(mailbox.received) == 1
+
+
 def test_alerts_go_to_the_operators(mailbox: Mailbox) -> None:
     """An alert is a mail to the configured address, whoever the briefing names."""
     known = settings(mailbox.port, operators="ops@access.example", operators_language="de")

@@ -292,6 +292,38 @@ def test_the_version_is_told() -> None:
     assert (said.code, said.out.strip()[:1].isdecimal()) == (0, True)
 
 
+def test_what_an_installation_lacks_is_told(database: str, tmp_path: Path) -> None:
+    """Outside development there is no key and no database by itself: what is missing is named, with a way to try things out."""
+    bare = typed("list", WORKFLOW_ENVIRONMENT="production")
+    assert bare.code == 5
+    assert "WORKFLOW_DATABASE_URL" in bare.err
+    assert "set WORKFLOW_ENVIRONMENT=development" in bare.err
+    wrong = typed("list", "--database", "mysql://db/name")
+    assert (wrong.code, "must begin with postgresql:// or sqlite://" in wrong.err) == (5, True)
+    no_form = typed("list", WORKFLOW_PREFIX="x; drop", database=database)
+    assert (no_form.code, "WORKFLOW_PREFIX" in no_form.err, "To try things out" in no_form.err) == (5, True, False)
+
+
+def test_secrets_are_read_from_a_file(database: str, tmp_path: Path) -> None:
+    """A secret is the first line of a file, without its end; it reaches the engine as if it had been asked for, and stands nowhere."""
+    path = tmp_path / "secret.txt"
+    path.write_text("Rome\nsecond line\n", encoding="utf-8")
+    id_ = typed(
+        "start",
+        "desk",
+        "ask",
+        "--actor",
+        "visitor",
+        "--set",
+        "email=eve@example.org",
+        "--secret",
+        f"town=@{path}",
+        "--json",
+        database=database,
+    )
+    assert typed("show", id_.data["id"], "--json", database=database).data["fields"]["town"] == "Rome"
+
+
 # For authors
 
 

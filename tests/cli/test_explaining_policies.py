@@ -16,13 +16,20 @@ def test_a_policy_is_explained_with_its_timetable():
     said = typed("policy", "explain", "cpms-access", "--at", "2026-11-20T16:30")
 
     assert 0 == said.code
-    assert "22. every request is answered" in said.out
+    assert ". every request is answered" in said.out
     assert 'Nobody gets to "Approved" before "Second factor enrolled".' in said.out
     assert "Fri 16:30: remind Mon 16:30, breach Tue 16:30, still_open Fri 27 Nov 16:30" in said.out
     assert "From Fri 2026-11-20 16:30: by Tue 2026-11-24 16:30." in said.out
-    assert "an approval is told (warning)" in said.out
-    assert "Why: The report of an extension is no approval." in said.out
     assert max(map(len, said.out.splitlines())) <= 90
+
+
+def test_a_property_that_only_warns_says_so_and_every_reason_is_told():
+    """The author's own words stand below the sentence."""
+    said = typed("policy", "explain", ROOT / "tests" / "definitions" / "good" / "every_key.yaml")
+
+    assert "of them as a warning only" in said.out
+    assert "two people (warning)" in said.out
+    assert "Why: Law." in said.out
 
 
 def test_without_an_instant_deadlines_are_durations():

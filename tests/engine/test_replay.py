@@ -17,7 +17,6 @@ from workflow.audit.replay import replay
 from workflow.engine.archive import Archive
 from workflow.states.instance import ActorId
 
-
 pytestmark = pytest.mark.measured  # what `workflow.audit.replay` is tested by
 
 

@@ -8,10 +8,13 @@ import sys
 import pytest
 import sqlalchemy as sa
 import workflow_store
+from alembic import command
 from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
+from workflow_store.upgrading import configuration
 
 from tests.support import rows
 from workflow.errors import StoreError
@@ -105,6 +108,32 @@ def test_upgrade_twice_changes_nothing(empty):
     assert [0, 0] == [process.wait(60) for process in running]
     workflow_store.upgrade(url)
     assert workflow_store.is_current(url)
+
+
+@pytest.mark.parametrize(("prefix", "schema"), [("workflow_", None), ("wf_", "app")])
+def test_going_back_leaves_nothing_and_going_forth_again_the_same(empty, prefix, schema):
+    """Alembic's way back removes every table, trigger and function of ours, step by step; the way forth makes the same ones again."""
+    if schema and empty.dialect.name == "sqlite":
+        schema = None
+    with empty.connect() as connection:
+        workflow_store.upgrade(connection, prefix=prefix, schema=schema)
+        made = inspector_dump(connection, prefix, schema), triggers(connection)
+        config = configuration(prefix=prefix, schema=schema)
+        config.attributes["connection"] = connection
+        for _ in ScriptDirectory.from_config(config).walk_revisions():
+            command.downgrade(config, "-1")
+        assert (inspector_dump(connection, prefix, schema), triggers(connection)) == ({}, [])
+        assert functions(connection) == []
+        workflow_store.upgrade(connection, prefix=prefix, schema=schema)
+        assert (inspector_dump(connection, prefix, schema), triggers(connection)) == made
+        connection.rollback()
+
+
+def functions(connection):
+    if connection.dialect.name == "sqlite":
+        return []
+    rows = connection.exec_driver_sql("SELECT proname FROM pg_proc WHERE proname LIKE '%%refuse'")
+    return [row[0] for row in rows]
 
 
 def test_missing_tables_are_told_with_the_command(empty):

@@ -331,6 +331,23 @@ def test_documents_are_found_by_digest_and_by_name(case):
     assert 4 == case.do(lambda store: load(store, SYSTEM)).publications
 
 
+def test_published_documents_are_named_by_kind(case):
+    """Each name once, in order, however often it was published; another kind has its own names."""
+    documents = (
+        rows.document("1", name="b"),
+        rows.document("2", name="b"),
+        rows.document("3", name="a"),
+        rows.document("4", kind="calendar"),
+    )
+    case.do(lambda store: save(store, rows.first(SYSTEM, instance=rows.instance(SYSTEM), documents=documents)))
+
+    def names(store):
+        with store.reads() as reads:
+            return [list(reads.names(kind)) for kind in ("definition", "calendar", "catalogue")]
+
+    assert [["a", "b"], ["cpms-access"], []] == case.do(names)
+
+
 def test_texts_with_the_same_meaning_are_both_kept(case):
     """Two texts of one meaning share a digest; the text published last is read."""
     one = rows.document("1")

@@ -9,8 +9,8 @@ import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow.prove.cel import UnreadError, read
 from workflow.prove.terms import Codes, Number, Translator, Truth
+from workflow.states.cel_tree import UnreadError, read
 from workflow.states.guards import CelType, GuardFault, compile_guard
 
 LEAVES = {

@@ -200,3 +200,45 @@ def test_the_command_answers_programs(written):
     said = json.loads(answer.output)
     assert said["is_proven"]
     assert {one["verdict"] for one in said["properties"]} == {"PROVEN"}
+
+
+FURTHER = {
+    "from whom": ("requires: {event: examine, actor: clerk}", ("examine: {by: [clerk]", "examine: {by: [clerk, boss]")),
+    "where to": (
+        "requires: {event: late, leads_to: closed}",
+        ("- {event: late, target: closed}\n  enrolled", "- {event: late, target: enrolled}\n  enrolled"),
+    ),
+    "what with": ("requires: {state: approved, effect: [mail.approved]}", ("{mail: approved}", "{mail: rejected}, {alert: escalation}")),
+    "what before": ("cel: {event: enrol, holds: facts.code.ok}", ("guard: facts.code.ok, ", "")),
+    "not too soon": ("never: {event: over, earlier_than: PT5M, since: sent}", ("since: sent, after: PT5M", "since: sent, after: PT4M")),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_the_further_properties_are_proven_and_refuted(written, name):
+    """What an event needs, brings and leads to, from whom it comes, and that it does not come too soon: each holds, and fails with its fault."""
+    body, (old, new) = FURTHER[name]
+    text = SMALL[: SMALL.index("policy:")] + f"policy:\n  - {{name: {name}, {body}}}\n"
+    assert report_of(written(text)).of(name).outcome is Outcome.PROVEN
+    broken = text.replace(old, new, 1)
+    if name == "what with":
+        broken = broken.replace("policy:", "  never: {outcome: neutral, entry: [{mail: approved}]}\npolicy:")
+        broken = broken.replace("- {event: over, target: closed}", "- {event: over, target: never}")
+    verdict = report_of(written(broken)).of(name)
+    assert verdict.outcome is Outcome.REFUTED, verdict.reason
+    assert verdict.replayed is not None
+
+
+def test_what_never_happens_proves_nothing(written):
+    """A property about an event that no run can bring is proven and called vacuous; one about what happens is not."""
+    rule = "  - {name: idle talk, requires: {event: again, state: closed, effect: mail.rejected}}\n"
+    report = report_of(written(SMALL + rule))
+    assert report.of("idle talk").outcome is Outcome.PROVEN
+    assert report.of("idle talk").is_vacuous
+    assert [v.rule.name for v in report.verdicts if v.is_vacuous] == ["idle talk"]
+
+
+def test_several_processes_say_the_same(written):
+    """Verdicts come in the order of the policy, whoever has worked them out."""
+    alone, together = report_of(written(SMALL)), report_of(written(SMALL), jobs=2)
+    assert [(v.rule.name, v.outcome, v.reason) for v in alone.verdicts] == [(v.rule.name, v.outcome, v.reason) for v in together.verdicts]

@@ -126,6 +126,20 @@ def test_rule_06_registering_and_signing_in_do_not_tell_who_has_an_account(house
     assert [(303, "/registered")] * 2 == [(one.status_code, one.headers["location"]) for one in again]
 
 
+def test_rule_06_the_page_for_the_code_does_not_tell_who_has_an_account(door, jane):
+    """By authenticator app password and code are judged together: unknown name, account without one, wrong password, wrong and used code."""
+    paul = door.house.person().with_password()
+    jane.enrolled().sign_in_freshly()
+    tries = [(name, password, "000000") for name in ("no@clinic.example", paul.email, jane.email) for password in (PASSWORD, "wrong")]
+    pages = set()
+    for name, password, code in [*tries, (jane.email, PASSWORD, jane.totp_code), (jane.email, "wrong", jane.totp_code)]:
+        door.post("/sign-in", name=name, password=password, method="totp")
+        answer = door.post("/sign-in/code", code=code)
+        pages.add((answer.status_code, shown(answer).replace(code, "")))
+    assert 1 == len(pages)
+    assert "The password or the code is not right." in answer.text
+
+
 def test_rule_09_pages_are_not_cached_and_tell_no_other_site_where_one_came_from(door):
     """No page may be kept by a browser or proxy, and no address is passed on."""
     for path in PAGES:

@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from tests.support import messages
 from workflow.bootstrap import find_definition, known
 from workflow.cli.app import app
 from workflow.load import load
@@ -37,6 +38,7 @@ def generated() -> dict[Path, str]:
         ROOT / "docs" / "images" / f"{REFERENCE}.svg": graph.svg(definition).rstrip("\n") + "\n",
         ROOT / "docs" / "cli.md": command_reference(),
         ROOT / "docs" / "openapi.json": api_document(),
+        **messages.generated(),
         readme: between(readme.read_text(encoding="utf-8"), "state machine", picture),
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -21,7 +21,7 @@ from jinja2 import Environment
 from jinja2.nodes import Call, Const, Name
 
 from workflow.bootstrap import find_definition, known
-from workflow.load import load, load_calendar, load_catalogue
+from workflow.load import load, read_calendar, read_catalogue
 from workflow.states.definition import Definition
 from workflow.web.language import FOLDER, LANGUAGES
 from workflow.web.templates import FOLDER as TEMPLATES
@@ -74,8 +74,7 @@ def of_engine() -> Iterator[tuple[str, str]]:
         yield from _in_file(path, _of_engine_node)
 
 
-def _in_file(path: Path, texts_of: object) -> Iterator[tuple[str, str]]:
-    assert callable(texts_of)
+def _in_file(path: Path, texts_of: Callable[[ast.AST], Iterator[str]]) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for text in texts_of(node):
             yield text, path.relative_to(WEB if path.is_relative_to(WEB) else ROOM).as_posix()
@@ -106,9 +105,9 @@ def _of_engine_node(node: ast.AST) -> Iterator[str]:
             yield from (text[:1].upper() + text[1:] for text in patterns(words))
         case ast.Call(func=ast.Attribute(attr="unknown") | ast.Name(id="DeadlineError"), args=[words, *_]):
             yield from patterns(words)
-        case (
-            ast.Assign(targets=[ast.Name(id=name)], value=words) | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as words)
-        ) if name in SENTENCES:
+        case ast.Assign(targets=[ast.Name(id=name)], value=words) | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as words) if (
+            name in SENTENCES
+        ):
             yield from patterns(words)
 
 
@@ -118,7 +117,7 @@ def _in_table(value: ast.expr) -> Iterator[str]:
         case ast.Dict(values=values) | ast.Tuple(elts=values) | ast.List(elts=values):
             for one in values:
                 yield from _in_table(one)
-        case ast.Constant(value=str(text)) if text[:1].isupper() or " " in text:
+        case ast.Constant(value=str(text)):
             yield text
 
 
@@ -163,11 +162,11 @@ def of_documents() -> Iterator[tuple[str, str]]:
     path = find_definition("cpms-access")
     yield from ((text, path.name) for text in _of_definition(load(path, known=known())))
     catalogue = path.parent / "catalogues" / "ern.yaml"
-    for name, items in load_catalogue(catalogue).sets.items():
+    for name, items in read_catalogue(catalogue).sets.items():
         if name not in BY_NAME:
             yield from ((str(item["title"]), catalogue.name) for item in items.values())
     calendar = path.parent / "calendars" / "ern-office.yaml"
-    yield from ((name, calendar.name) for name in load_calendar(calendar).days_off.values())
+    yield from ((name, calendar.name) for name in read_calendar(calendar).days_off.values())
     yield from ((reason, "states/axis.py") for reason in _reasons_of_time())
 
 
@@ -175,7 +174,9 @@ def _reasons_of_time() -> Iterator[str]:
     for name in ("axis", "deadlines"):
         for node in ast.walk(ast.parse((ROOM / "states" / f"{name}.py").read_text(encoding="utf-8"))):
             match node:
-                case ast.Assign(targets=[ast.Name(id="WEEKEND" | "OUTSIDE_HOURS" | "REPEATED" | "SKIPPED")], value=ast.Constant(value=text)):
+                case ast.Assign(
+                    targets=[ast.Name(id="WEEKEND" | "OUTSIDE_HOURS" | "REPEATED" | "SKIPPED")], value=ast.Constant(value=text)
+                ):
                     yield str(text)
                 case ast.keyword(arg="reason", value=ast.Constant(value=str(text))):
                     yield text
@@ -184,7 +185,7 @@ def _reasons_of_time() -> Iterator[str]:
 
 
 def _of_definition(definition: Definition) -> Iterator[str]:
-    yield definition.title
+    yield from (definition.title, definition.description)
     for state in definition.states.values():
         yield state.title or str(state.path).rpartition(".")[2].replace("_", " ").capitalize()
         yield from (text for transition in state.transitions for rule in transition.guards for text in (rule.message, rule.needed))
@@ -210,7 +211,7 @@ def merged(language: str) -> Catalog:
             before = {str(one.id): str(one.string) for one in read_po(file, locale=language) if one.id}
     catalogue = Catalog(locale=language, project="onboarding-workflow", charset="utf-8", fuzzy=False)
     for text, places in sorted(wanted().items()):
-        catalogue.add(text, before.get(text, ""), locations=[(place, None) for place in sorted(places)[:3]])
+        catalogue.add(text, before.get(text, ""), locations=[(place, 0) for place in sorted(places)[:3]])
     return catalogue
 
 

@@ -12,8 +12,11 @@ from tests.testing.conftest import GOOD, RunPolicy
 from workflow.engine import Engine, Parts, Shelf
 from workflow.ports import Store
 from workflow.states.definition import Definition
-from workflow.testing import Fire, Perform, PolicyViolationError, Repeat, Start, Tick, Wait, replay
+from workflow.testing import Erase, Fire, Perform, PolicyViolationError, Repeat, Start, Tick, Wait, replay
+from workflow.testing.clock import START
 from workflow.testing.oracles import ORACLES
+from workflow.testing.rig import House
+from workflow.testing.shortening import run_acts
 
 MakeEngine = Callable[[Parts, Store], Engine]
 
@@ -89,8 +92,8 @@ def test_an_oracle_objects_to_an_engine_that_is_broken(run_policy: RunPolicy, or
 
 
 def test_no_oracle_is_without_such_a_proof() -> None:
-    """The list above and the two tests below name every oracle."""
-    assert {oracle.name for oracle in ORACLES} == {name for name, _, _ in CASES} | {"at most once"}
+    """The list above and the tests below name every oracle."""
+    assert {oracle.name for oracle in ORACLES} == {name for name, _, _ in CASES} | {"at most once", "all or nothing"}
 
 
 APPLY = Start(payload={"full_name": "Ada", "email": "ada@clinic.example"})
@@ -136,3 +139,35 @@ def test_a_message_is_reported_once() -> None:
             engine=broken.tampered(broken.without_settling_messages),
             oracles=[o for o in ORACLES if o.name == "at most once"],
         )
+
+
+def test_a_process_may_end_between_any_two_statements() -> None:
+    """Wherever the process dies within a transaction, the next one finds a whole step or no trace of it, and goes on."""
+    house = House(GOOD / "library-card.yaml")
+    cuts = 0
+    try:
+        for cut in range(16):
+            acts = [
+                replace(APPLY, cut=cut),
+                APPLY,
+                Fire(event="issue_card", actor="librarian-1", roles=("librarian",), key="k", cut=cut),
+                Repeat(),
+                Perform(cut=cut),
+                Wait(seconds=61),
+                Perform(),
+                Erase(),
+            ]
+            rig = run_acts(house, acts, start_at=START)
+            cuts += rig.cut_count
+            assert 1 == [said["event"] for said in rig.history].count("apply")
+    finally:
+        house.close()
+    assert cuts > 20
+
+
+def test_a_write_outside_the_transaction_is_found_out() -> None:
+    """An engine that leases messages in another transaction before it saves is not all or nothing."""
+    acts = [APPLY, Fire(event="issue_card", actor="librarian-1", roles=("librarian",), cut=3)]
+    replay(GOOD / "library-card.yaml", acts)
+    with pytest.raises(PolicyViolationError, match=r"the table .*outbox has changed"):
+        replay(GOOD / "library-card.yaml", acts, engine=broken.Hasty, oracles=[o for o in ORACLES if o.name == "all or nothing"])

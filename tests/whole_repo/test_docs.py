@@ -93,7 +93,7 @@ def test_every_kind_of_check_is_documented(root: Path) -> None:
     assert set(SPECS) == rows
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/embedding.md", "docs/language.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/embedding.md", "docs/http-api.md", "docs/language.md"])
 def test_python_in_documents_compiles(root: Path, name: str) -> None:
     """What looks like Python is Python."""
     for block in _blocks((root / name).read_text(encoding="utf-8"), "python"):

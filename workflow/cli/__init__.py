@@ -13,7 +13,7 @@ from workflow.errors import WorkflowError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit.
+    """Run the command line and exit; Typer ends it after Ctrl-C, with 130.
 
     Args:
         arguments: what is typed behind ``workflow``; those of this process when None.
@@ -26,9 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except WorkflowError as error:
         tell(error, is_json="--json" in (sys.argv if arguments is None else arguments))
         sys.exit(code_of(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("Stopped.\n")
-        sys.exit(130)
 
 
 __all__ = ["main"]

@@ -80,7 +80,7 @@ def findings_of(file: str, *, with_notes: bool = False) -> tuple[Finding, ...]:
     from workflow import bootstrap, load
     from workflow.errors import DefinitionError
 
-    source: Path | bytes = sys.stdin.buffer.read() if file == "-" else Path(file)
+    source: Path | bytes = sys.stdin.buffer.read(load.MAX_BYTES + 1) if file == "-" else Path(file)
     name = "<stdin>" if file == "-" else file
     kind = _kind(source)
     if kind == "definition":
@@ -94,10 +94,17 @@ def findings_of(file: str, *, with_notes: bool = False) -> tuple[Finding, ...]:
 
 def _kind(source: Path | bytes) -> str:
     """Say by its first key what a document is; whatever cannot be read is left to the loader, which says why."""
-    try:
-        text = source if isinstance(source, bytes) else source.read_bytes()
-    except OSError:
-        return "definition"
+    from workflow import load
+
+    if isinstance(source, bytes):
+        text = source
+    else:
+        try:
+            with source.open("rb") as file:
+                # Never more than the loader takes: the file may be a device without an end.
+                text = file.read(load.MAX_BYTES + 1)
+        except OSError:
+            return "definition"
     found = _FIRST_KEY.search(text.decode("utf-8", errors="replace"))
     key = found.group(1) if found else ""
     return key if key in {"calendar", "catalogue"} else "definition"

@@ -129,6 +129,8 @@ def _broken(rule: Property, replay: Replay, world: World) -> str:
 
     if replay.instance_id is None:
         return ""
+    if "event" in rule.body and (rule.kind == "cel" or "when" in rule.body):
+        return _moment(rule, replay, world)
     if rule.kind == "cel":
         return _resting(rule, replay, world)
     if rule.kind == "always" and "within" in rule.body:
@@ -137,6 +139,18 @@ def _broken(rule: Property, replay: Replay, world: World) -> str:
     until = replay.clock.now()
     found = violations(world.definition, entries, subject="subject", calendar=world.calendar, until=until)
     return next((one.detail for one in found if one.rule.name == rule.name), "")
+
+
+def _moment(rule: Property, replay: Replay, world: World) -> str:
+    """Judge an event by the situation that it found."""
+    from workflow.bootstrap import known
+    from workflow.policy.moments import broken_moments
+
+    if replay.instance_id is None:
+        return ""
+    entries = [row.canonical for row in replay.engine.history(replay.instance_id)]
+    before = {one.instance.head + 1: one.instance for one in replay.situations}
+    return next(broken_moments(rule, world.definition, known(), entries, before), "")
 
 
 def _resting(rule: Property, replay: Replay, world: World) -> str:

@@ -16,22 +16,26 @@ from workflow import bootstrap
 from workflow.actions.provision import SimulatedCpms
 from workflow.actions.push import SimulatedPush
 from workflow.actions.smtp import MailSettings
-from workflow.checks import HashCost
+from workflow.checks import HashCost, initialise_qr
 from workflow.cli.performing import site_of
 from workflow.engine import Dispatch, Engine
 from workflow.engine.directory import FixedDirectory
 from workflow.settings import MasterKey
 from workflow.states.definition import EventName
-from workflow.states.instance import Actor, Event
+from workflow.states.instance import Actor, Event, InstanceId
 from workflow.states.verdict import Accepted
 from workflow.testing.clock import VirtualClock
 from workflow.testing.mailbox import Mailbox
+from workflow.testing.phone import PhoneSimulator
 
 PASSWORD: Final = "WpyqdCJfQ{"  # noqa: S105  # one of the examples of the process document, for samples that anybody may use
 CHEAP: Final = HashCost(passes=1, memory_kib=64, lanes=1)
 """For the samples only; the hash is made anew, at full cost, when somebody signs in."""
 _CODE: Final = re.compile(r"[2-9A-Z]{3}-[2-9A-Z]{3}-[2-9A-Z]{3}")
-VISITOR, LINK_HOLDER = Actor.of("visitor"), Actor.of("mail-link")
+NUMBER: Final = "+32 470 12 34 56"
+PIN: Final = "4711"
+VISITOR, LINK_HOLDER, APP = Actor.of("visitor"), Actor.of("mail-link"), Actor.of("app")
+ADA = Actor.of("ada", "administrator")
 TESS, LEA, HAL = Actor.of("tess", "network_team:ERKNet"), Actor.of("lea", "centre_lead:erknet-de-sample"), Actor.of("hal", "helpdesk")
 BELGIUM = {"network": "ERKNet", "country": "BE", "centre": "erknet-be-sample"}
 GERMANY = {"network": "ERKNet", "country": "DE", "centre": "erknet-de-sample"}
@@ -122,8 +126,30 @@ class Sample:
 
     def enrolled(self) -> Sample:
         """Enrol a phone number."""
-        self.with_password().does("sign_in", VISITOR, password=PASSWORD).does("add_phone", phone="+32 470 12 34 56")
-        return self.does("confirm_phone", code=self._code()).strong()
+        return self.choosing().does("add_phone", phone=NUMBER).does("confirm_phone", code=self._code()).strong()
+
+    def choosing(self) -> Sample:
+        """Sign in for the first time, to enrol a second factor."""
+        return self.with_password().does("sign_in", VISITOR, password=PASSWORD)
+
+    def initialising(self) -> Sample:
+        """Name a phone with the app."""
+        return self.choosing().does("add_device", device_name="Phone", pin=PIN, pin_confirm=PIN)
+
+    def confirming(self) -> Sample:
+        """Scan the code with it."""
+        self.initialising()
+        with self.sower.engine.store.unit() as uow:
+            pending = next(one for one in uow.load(InstanceId(self.id)).credentials if one.kind == "app_device")
+        scanned = initialise_qr(self.sower.engine.parts.vault, pending)
+        return self.does("initialise_device", APP, **PhoneSimulator().initialise(scanned, PIN))
+
+    def erased(self) -> Sample:
+        """Ask for a request, and to be erased."""
+        self.requested()
+        self.sower.engine.erase(str(self.actor.id), basis="asked for it", actor=ADA)
+        self.sower.work()
+        return self
 
     def strong(self) -> Sample:
         """Sign in with two factors."""
@@ -196,7 +222,14 @@ SAMPLES: Final[tuple[tuple[timedelta, str, str, str, Callable[[Sample], object]]
     (timedelta(minutes=35), "Otis", "Organisation", "en", lambda one: one.enrolled().page(2)),
     (timedelta(minutes=30), "Petra", "Profile", "en", lambda one: one.enrolled().page(3)),
     (timedelta(minutes=25), "Ravi", "Recap", "en", lambda one: one.enrolled().page(4)),
+    (timedelta(days=5), "Erik", "Erased", "en", Sample.erased),
+    (timedelta(minutes=5), "Phil", "Phone", "en", lambda one: one.choosing().does("add_phone", phone=NUMBER)),
+    (timedelta(minutes=4), "Ivo", "Initialise", "en", Sample.initialising),
+    (timedelta(minutes=3), "Cora", "Confirm", "en", Sample.confirming),
+    (timedelta(minutes=2), "Aron", "Authenticator", "en", lambda one: one.choosing().does("add_authenticator")),
+    (timedelta(minutes=1), "Rosa", "Registered", "en", Sample.registered),
 )
+"""Those of the last ten minutes stay where they are for some minutes only, as their deadlines say."""
 
 
 def sow(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-import threading
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,7 +143,7 @@ def _sow(settings: Settings, stand_ins: StandIns) -> None:
         if engine.instances(InstanceQuery(limit=1)).rows:
             return
         now = engine.now()
-    with output.waiting(f"Making {len(SAMPLES)} sample requests"):
+    with output.waiting(f"Making {len(SAMPLES)} sample requests"), _without_log():
         sow(
             settings.database_url,
             keys=settings.keys,
@@ -151,6 +152,18 @@ def _sow(settings: Settings, stand_ins: StandIns) -> None:
             base_url=settings.needed_base_url(),
             now=now,
         )
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Log nothing until the end of the block: one sample meets a CPMS that is out of order, and that is no trouble of the reader's."""
+    log = logging.getLogger("workflow")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 @contextmanager
@@ -163,14 +176,12 @@ def _working(settings: Settings, engine: Engine, stand_ins: StandIns | None) -> 
 
     made = dispatch_of(settings, engine) if stand_ins is None else simulated_dispatch(settings, engine, stand_ins)
     working = Worker(engine, made, pace=Pace(interval_seconds=0.5, batch=settings.limits.batch))
-    thread = threading.Thread(target=working.run, name="workflow-worker")
     with sequencing(tree_of(engine)):
-        thread.start()
+        working.start()
         try:
             yield
         finally:
             working.stop()
-            thread.join()
 
 
 def _parts(settings: Settings, engine: Engine, directory: FixedDirectory, stand_ins: StandIns | None) -> SiteParts:
@@ -239,7 +250,19 @@ def _run(site: SiteParts, listening: socket.socket) -> None:
 
     # No access log: addresses of links are secrets.
     settings = uvicorn.Config(create_site(site), access_log=False, log_level="warning", server_header=False, proxy_headers=False)
-    uvicorn.Server(settings).run(sockets=[listening])
+    with _stopped_by_signals():
+        uvicorn.Server(settings).run(sockets=[listening])
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl+C and SIGTERM end the server and not the process: it sends them on to itself, and the worker has to finish first."""
+    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, what in before.items():
+            signal.signal(one, what)
 
 
 def _tell_trial(settings: Settings, output: Any) -> None:  # noqa: ANN401  # the module that prints

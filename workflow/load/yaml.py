@@ -115,7 +115,7 @@ class _Reader:
 
     def _decode(self, data: bytes) -> str:
         if len(data) > MAX_BYTES:
-            self._refuse((1, 1), "document-too-large", f"The document has {len(data)} bytes; at most {MAX_BYTES} are read.")
+            self._refuse((1, 1), "document-too-large", f"The document has more than {MAX_BYTES} bytes; no more are read.")
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:

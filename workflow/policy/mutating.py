@@ -194,6 +194,8 @@ class _Judge:
             further = None if rule is None else self.baseline.further(rule)
             if further is not None and further.notice(variant, seconds=self.plan.seconds) is not None:
                 return replace(told, proposal=f"- {text}")
+            if not reason and rule is not None and further is not None and self.baseline.holds(rule, variant):
+                reason = f"it only refuses: of the mutant this holds as well: {text}"
         return replace(told, reason=reason)
 
     def _property(self, text: str) -> Property | None:
@@ -203,6 +205,10 @@ class _Judge:
         except DefinitionError:
             return None
         policy = self.root.get("policy") or Node(value=())
+        name = getattr(item.get("name"), "text", None)
+        known = next((rule for rule in self.baseline.definition.policy if rule.name == name), None)
+        if known is not None:
+            return known
         entries = {**self.root.entries, "policy": replace(policy, value=(*policy.items, item))}
         definition, _ = inspect_tree(replace(self.root, value=entries), file=self.file, known=self.known)
         return None if definition is None else definition.policy[-1]

@@ -6,6 +6,7 @@ Promises: what an attack gives is a run of the model; that none succeeds says no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import z3
 
@@ -14,7 +15,11 @@ from workflow.prove.walks import Step, Walk, Walker, breach, is_broken, taken_by
 from workflow.states.definition import StatePath
 
 FEW = 4
-"""Steps that are attacked."""
+"""Steps that are attacked with others in between."""
+DIRECT = 60
+"""Steps that are attacked as they are."""
+ROUNDS = 12
+"""How often a circle is gone for what counts."""
 PUMPED = 30
 """How often an event is repeated at most."""
 BACK = 4
@@ -30,7 +35,8 @@ def attack(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[
         walks: ways to each leaf, of this model or of another whose steps have the same places.
         steps: steps that may lead to a breach; without any, every step that breaks the property is tried.
     """
-    first = (_at(walker, monitor, walks, steps), _along(walker, monitor, walks, steps)) if steps else (_anywhere(walker, monitor, walks),)
+    several = (_at(walker, monitor, walks, steps), _along(walker, monitor, walks, steps), _circles(walker, monitor, walks, steps))
+    first = several if steps else (_anywhere(walker, monitor, walks),)
     tried = (*first, _pumps(walker, monitor, walks))
     found: Walk | None
     for way in tried:
@@ -41,7 +47,12 @@ def attack(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[
 
 
 def _at(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]], steps: Sequence[Step]) -> Iterator[Walk | None]:
-    """Go to a step and take it, with steps in between where it needs them."""
+    """Go to a step and take it: each as it is first, then a few with steps in between where they need them."""
+    for step in steps[:DIRECT]:
+        leaf = step.group.leaf
+        for walk in islice(walks.get(leaf, ()) if leaf is not None else (Walk(),), 2):
+            way = taken_by(walker, walk)
+            yield breach(walker, monitor, watched(walker, monitor, way), step, is_helped=False) if way is not None else None
     for step in steps[:FEW]:
         leaf = step.group.leaf
         for walk in walks.get(leaf, ()) if leaf is not None else (Walk(),):
@@ -99,6 +110,29 @@ def _pumps(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[
             if rule is not None and monitor.see(rule).broken is not None:
                 way = taken_by(walker, some[0])
                 yield _pumped(walker, monitor, way, step) if way is not None else None
+
+
+def _circles(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]], steps: Sequence[Step]) -> Iterator[Walk | None]:
+    """Go in a circle until what a property counts is reached."""
+    if "count." not in str(dict(monitor.body)):
+        return
+    for step in steps[:FEW]:
+        way = next(iter(walks.get(step.group.leaf or StatePath(""), ())), None)
+        way = None if way is None else taken_by(walker, way)
+        for _ in range(ROUNDS):
+            if way is not None:
+                yield breach(walker, monitor, watched(walker, monitor, way), step, is_helped=False)
+                way = _round(walker, way)
+
+
+def _round(walker: Walker, walk: Walk) -> Walk | None:
+    """Leave a leaf and come back to it."""
+    for step in walker.steps_from(walk.leaf):
+        left = walker.taken(walk, step)
+        back = _back(walker, left, walk.leaf) if left is not None and left.leaf != walk.leaf else None
+        if back is not None:
+            return back
+    return None
 
 
 def _pumped(walker: Walker, monitor: Monitor, walk: Walk, step: Step) -> Walk | None:

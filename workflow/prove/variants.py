@@ -151,6 +151,10 @@ class Baseline:
                 return Notice(rule=suspect.rule, outcome=verdict.outcome, reason=verdict.reason)
         return None
 
+    def holds(self, rule: Property, variant: Definition) -> bool:
+        """Tell whether a property is proven of a variant too."""
+        return Prover(variant, self.known, seconds=PATIENCE).prove(rule).outcome is Outcome.PROVEN
+
     def difference(self, variant: Definition) -> str:
         """Say why no property of runs can tell a variant from the definition, empty where that is not known."""
         model = Model(Table(variant, self.known), self.known, EXACT)
@@ -214,7 +218,9 @@ class Baseline:
             monitor = monitor_of(model, proof.rule, witness)
         except UnencodedError:
             return _Suspect(rule=proof.rule, proof=proof)
-        if proof.certificate is None or monitor.remembers() != self._watchers[proof.rule.name].remembers():
+        if monitor.remembers() != self._watchers[proof.rule.name].remembers():
+            return _Suspect(rule=proof.rule, proof=proof)
+        if proof.certificate is None:
             steps = tuple(step for step, _ in changed)
             return _Suspect(rule=proof.rule, proof=proof, steps=steps) if changed else None
         solver = z3.Solver()

@@ -88,6 +88,7 @@ class Aim:
         """Aim at what is wanted, for one run."""
         self.rig, self.planner, self.values, self.wanted = rig, planner, values, wanted
         self.definition = rig.definition
+        self._near: dict[StatePath, tuple[Side, ...]] = {}
 
     def refusal(self, draw: Draw[Any], situation: Situation) -> AnyAct | None:
         """Let somebody be refused in a way that nobody was yet; None when nothing of the kind can be done here."""
@@ -128,8 +129,9 @@ class Aim:
 
     def sides_here(self, leaf: StatePath) -> Sequence[Side]:
         """Give the sides of guards that are judged in a leaf."""
-        here = self.planner.here(leaf)
-        return [side for side in self.wanted.sides if side.arrow in here]
+        if leaf not in self._near:
+            self._near[leaf] = tuple(side for side in self.wanted.sides if self.planner.is_here(leaf, side.arrow))
+        return self._near[leaf]
 
     def is_so(self, situation: Situation, side: Side) -> bool:
         """Tell whether an engine's event would find a guard so now."""

@@ -175,7 +175,7 @@ class Acts:
     def _toward_side(self, draw: Draw[Any], situation: Situation, side: Side, crash: int | None) -> AnyAct | None:
         """Go to where a guard is judged, make it so that it is judged as wanted, and have it judged."""
         leaf, arrow = situation.instance.state, side.arrow
-        if arrow not in self.planner.here(leaf):
+        if not self.planner.is_here(leaf, arrow):
             ways = self.planner.on_the_way(leaf, arrow)
             return self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=MAX_DEPTH) if ways else None
         is_engines = self.definition.events[arrow.transition.event].is_engine
@@ -187,7 +187,7 @@ class Acts:
         if self.aim.is_timed(side) and draw(st.booleans()):
             return Wait(seconds=HOUR)
         changing = self.aim.leading_to(side)
-        here = [one for one in changing if one in self.planner.here(leaf)] or list(changing)
+        here = [one for one in changing if self.planner.is_here(leaf, one)] or list(changing)
         if not here:
             return None
         ways = self.planner.on_the_way(leaf, here[draw(st.integers(0, len(here) - 1))])
@@ -206,7 +206,7 @@ class Acts:
         return chosen
 
     def _rank(self, draw: Draw[Any], leaf: StatePath, goal: Arrow) -> tuple[bool, bool, bool, int]:
-        is_new = goal not in self._done
+        is_new = not any(one is goal for one in self._done)
         leads_on = not self._is_end(goal) or draw(st.integers(0, 7)) == 0
         is_inner = bool(goal.transition.source) or draw(st.integers(0, 1)) == 0
         return is_new, leads_on, is_inner, self.planner.distance(leaf, goal)
@@ -235,7 +235,7 @@ class Acts:
         if not enablers:
             return None
         leaf = situation.instance.state
-        near = [one for one in enablers if one in self.planner.here(leaf)] or enablers
+        near = [one for one in enablers if self.planner.is_here(leaf, one)] or enablers
         enabler = near[draw(st.integers(0, len(near) - 1))]
         ways = self.planner.on_the_way(leaf, enabler)
         return self._toward(draw, situation, ways[draw(st.integers(0, len(ways) - 1))], crash, depth=depth - 1) if ways else None

@@ -56,13 +56,17 @@ class Planner:
         """Give the transitions that may be taken in a leaf."""
         return self._here[leaf]
 
+    def is_here(self, leaf: StatePath, arrow: Arrow) -> bool:
+        """Tell whether a transition may be taken in a leaf; by identity, because comparing whole transitions takes its time."""
+        return any(one is arrow for one in self._here[leaf])
+
     def inner(self, leaf: StatePath) -> tuple[Arrow, ...]:
         """Give those that do not hold everywhere; all when there are no others."""
         return tuple(a for a in self._here[leaf] if a.transition.source) or self._here[leaf]
 
     def on_the_way(self, leaf: StatePath, goal: Arrow) -> tuple[Arrow, ...]:
         """Give the transitions that bring a leaf nearer to where the goal can be taken; the goal itself when it can be here."""
-        if goal in self._here[leaf]:
+        if self.is_here(leaf, goal):
             return (goal,)
         for is_plain in (True, False):
             far = self._distances(goal, is_plain=is_plain)
@@ -90,7 +94,7 @@ class Planner:
                 for arrow in arrows:
                     if arrow.transition.target is not None and (not is_plain or self._is_plain(arrow)):
                         back.setdefault(arrow.transition.target, set()).add(leaf)
-            self._far[key] = _spread({leaf for leaf, arrows in self._here.items() if goal in arrows}, back)
+            self._far[key] = _spread({leaf for leaf in self._here if self.is_here(leaf, goal)}, back)
         return self._far[key]
 
     def wish(self, rig: Rig, arrow: Arrow, payload: Mapping[str, object]) -> Wish | None:
@@ -154,7 +158,7 @@ class Planner:
             target = one.transition.target
             entered = (use for path in self.world.definition.lineage(target) for use in states[path].entry) if target is not None else ()
             does_report = any(event in (use.done, use.failed) for use in (*one.transition.actions, *entered))
-            if does_report and arrow in self._here[target if target is not None else leaf]:
+            if does_report and self.is_here(target if target is not None else leaf, arrow):
                 found.append(one)
         return found
 
