@@ -72,6 +72,17 @@ def of_engine() -> Iterator[tuple[str, str]]:
     """What the engine and its checks say to people when they refuse."""
     for path in (*(ROOM / name for name in ENGINE), *sorted((ROOM / "checks").glob("*.py"))):
         yield from _in_file(path, _of_engine_node)
+    for path in (*sorted((ROOM / "engine").glob("*.py")), ROOM / "states" / "step.py"):
+        yield from _in_file(path, _of_act)
+
+
+def _of_act(node: ast.AST) -> Iterator[str]:
+    """Names of what stands in a history without being an event of the definition."""
+    match node:
+        case ast.keyword(arg="event", value=ast.Constant(value=str(name))):
+            yield _named(name)
+        case ast.Call(func=ast.Name(id="EventName"), args=[ast.Constant(value=str(name))]):
+            yield _named(name)
 
 
 def _in_file(path: Path, texts_of: Callable[[ast.AST], Iterator[str]]) -> Iterator[tuple[str, str]]:
@@ -189,6 +200,9 @@ def _of_definition(definition: Definition) -> Iterator[str]:
     for state in definition.states.values():
         yield state.title or str(state.path).rpartition(".")[2].replace("_", " ").capitalize()
         yield from (text for transition in state.transitions for rule in transition.guards for text in (rule.message, rule.needed))
+        # What became of an effect is an entry of the history, called after the effect where no event is.
+        queued = (*state.entry, *state.exit, *(use for transition in state.transitions for use in transition.actions))
+        yield from (_named(f"{use.kind}_{use.name}") for use in queued)
     for name, event in definition.events.items():
         yield event.title or _named(name)
         for value, field in event.payload.items():
