@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 from workflow_store import loading
 from workflow_store.mapping import loaded_from
-from workflow_store.saving_postgres import values_of
+from workflow_store.pipeline import binary, timestamp
+from workflow_store.writes import writes_of
 
 from benchmarks import ours
 from benchmarks.figures import Figure
@@ -107,7 +108,7 @@ def figures_alone(scale: int) -> Iterator[Figure]:
         change = captured.change
         if change is None:
             raise RuntimeError("The approval was not saved.")
-        save = microseconds(lambda: values_of(change), count=scale)
+        save = microseconds(lambda: [binary(row) for _, row, _ in writes_of(change, timestamp)], count=scale)
         row = _row(engine)
         load = microseconds(lambda: loaded_from(row, has_instance=True), count=scale)
         total = decide + save + load

@@ -1,4 +1,4 @@
-"""What auditors wait for: sequencing, verifying and proving, on SQLite, on one core."""
+"""What auditors wait for: sequencing and verifying, on SQLite, on one core. `benchmarks.large` has what must stay small."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from workflow_store.tables import micros
 
 from benchmarks.figures import Figure
 from workflow.audit.entry import EntryRow, Head, Witnessed, record_witnessed
-from workflow.auditing import drain, make_checkpoint, prove, signers_of, verify
-from workflow.checks import KeyVault
-from workflow.settings import development_keys
+from workflow.auditing import drain, verify
 from workflow.states.instance import ActorId, InstanceId
 from workflow.states.verdict import Kind
 
@@ -41,14 +39,6 @@ def figures_of_auditing(entries: int) -> Iterator[Figure]:
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
         yield Figure("audit verify, memory", peak, "MiB", "<= 32", peak <= 32, f"peak over {entries:,} entries")
-        make_checkpoint(store, origin="bench", signers=signers_of(KeyVault(development_keys()), "bench"), now=BEGAN)
-        took = []
-        for number in range(0, entries // PER_HISTORY, max(entries // PER_HISTORY // 50, 1)):
-            began = time.perf_counter()
-            with store.snapshot() as snapshot:
-                prove(snapshot, f"i{number:08}", 3)
-            took.append(1000 * (time.perf_counter() - began))
-        yield Figure("proof of one entry", max(took), "ms", "<= 50", max(took) <= 50, f"slowest of {len(took)} among {entries:,}")
         store.close()
 
 

@@ -24,6 +24,12 @@ CREATE INDEX plain_timers_due ON plain_timers (due_at);
 CREATE INDEX plain_outbox_due ON plain_outbox (available_at);
 """
 _MOVES = {"left": "right", "right": "left"}
+_NOTE, _FIELDS = "x" * 120, '{"level":3}'
+
+
+def _is_allowed(fields: str) -> bool:
+    """Judge the guard that our side judges."""
+    return bool(orjson.loads(fields)["level"] >= 1 and _NOTE)
 
 
 def _history(instance_id: str, sequence: int, state: str) -> bytes:
@@ -37,7 +43,7 @@ def _history(instance_id: str, sequence: int, state: str) -> bytes:
         "to": _MOVES[state],
         "occurred_at": "2026-11-23T09:30:00.000000Z",
         "recorded_at": "2026-11-23T09:30:00.000000Z",
-        "payload": {"note": "x" * 120},
+        "payload": {"note": _NOTE},
         "effects": [{"kind": "mail", "name": "request_received", "to": "subject"}],
     }
     return orjson.dumps(said)
@@ -57,7 +63,7 @@ class PlainPostgres:
         """Insert an instance."""
         id_ = secrets.token_hex(10)
         with self._connection.transaction():
-            self._connection.execute("INSERT INTO plain_instances VALUES (%s, 'left', 0, '{}')", (id_,))
+            self._connection.execute("INSERT INTO plain_instances VALUES (%s, 'left', 0, %s)", (id_, _FIELDS))
         return id_
 
     def step(self, id_: str) -> None:
@@ -65,7 +71,9 @@ class PlainPostgres:
         now = datetime.now(UTC)
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute("SELECT state, version, fields FROM plain_instances WHERE id = %s FOR UPDATE", (id_,))
-            state, version, _ = cursor.fetchone() or ("", 0, "")
+            state, version, fields = cursor.fetchone() or ("", 0, "")
+            if not _is_allowed(fields):
+                return
             cursor.execute("UPDATE plain_instances SET state = %s, version = %s WHERE id = %s", (_MOVES[state], version + 1, id_))
             cursor.execute("INSERT INTO plain_history VALUES (%s, %s, %s)", (id_, version + 1, _history(id_, version + 1, state)))
             cursor.execute("INSERT INTO plain_outbox VALUES (%s, %s, %s, %s)", (secrets.token_hex(16), id_, '{"kind":"mail"}', now))
@@ -92,7 +100,7 @@ class PlainSqlite:
     def start(self) -> str:
         """Insert an instance."""
         id_ = secrets.token_hex(10)
-        self._connection.execute("INSERT INTO plain_instances VALUES (?, 'left', 0, '{}')", (id_,))
+        self._connection.execute("INSERT INTO plain_instances VALUES (?, 'left', 0, ?)", (id_, _FIELDS))
         return id_
 
     def step(self, id_: str) -> None:
@@ -100,7 +108,10 @@ class PlainSqlite:
         now = int(datetime.now(UTC).timestamp() * 1_000_000)
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
-        state, version, _ = run("SELECT state, version, fields FROM plain_instances WHERE id = ?", (id_,)).fetchone()
+        state, version, fields = run("SELECT state, version, fields FROM plain_instances WHERE id = ?", (id_,)).fetchone()
+        if not _is_allowed(fields):
+            run("ROLLBACK")
+            return
         run("UPDATE plain_instances SET state = ?, version = ? WHERE id = ?", (_MOVES[state], version + 1, id_))
         run("INSERT INTO plain_history VALUES (?, ?, ?)", (id_, version + 1, _history(id_, version + 1, state)))
         run("INSERT INTO plain_outbox VALUES (?, ?, ?, ?)", (secrets.token_hex(16), id_, '{"kind":"mail"}', now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,14 +13,16 @@ from workflow.engine import Engine, Parts
 from workflow.settings import development_keys
 from workflow.states.instance import Actor, Event
 
-SWING = Path(__file__).parent / "swing.yaml"
+SWING, QUEUED = (Path(__file__).parent / name for name in ("swing.yaml", "queued.yaml"))
 SOMEBODY = Actor.of("somebody", "operator")
+NOTE = "x" * 120
+_numbers = itertools.count()
 
 
 def engine(url: str) -> Engine:
     """Open an engine on a fresh database and publish the benchmark's definition."""
     opened = open_engine(url, keys=development_keys(), upgrade=True, extensions=Extensions())
-    publish(opened, SWING)
+    publish(opened, SWING, QUEUED)
     return opened
 
 
@@ -39,13 +42,12 @@ def at(parts: Parts, instant: datetime) -> Parts:
     return replace(parts, clock=Stopped(instant))
 
 
-def start(on: Engine) -> str:
+def start(on: Engine, definition: str = "swing") -> str:
     """Start an instance."""
-    return (
-        on.start("swing", Event.of("begin", SOMEBODY, key=secrets.token_hex(8), level=3), subject=secrets.token_hex(8)).raise_().instance.id
-    )
+    event = Event.of("begin", SOMEBODY, key=secrets.token_hex(8), level=3)
+    return on.start(definition, event, subject=secrets.token_hex(8)).raise_().instance.id
 
 
 def step(on: Engine, id_: str) -> None:
     """Fire one event: guard, history, outbox, timer, idempotency key."""
-    on.fire(id_, Event.of("swing", SOMEBODY, key=secrets.token_hex(8), note="x" * 120))
+    on.fire(id_, Event.of("swing", SOMEBODY, {"note": NOTE}, key=f"swing {next(_numbers)}"))

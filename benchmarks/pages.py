@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 from starlette.testclient import TestClient
 
 import workflow
+from benchmarks.figures import Figure
 from workflow.settings import development_keys
 from workflow.web import back_office
 
@@ -30,6 +32,18 @@ class Queue:
     second_seconds: float
     list_seconds: float
     first_bytes: int
+
+
+GOAL_SECONDS = 0.1
+
+
+def figures_of_pages(requests: int) -> Iterator[Figure]:
+    """Give the figures of the queue over many requests."""
+    found = measure(requests)
+    detail = f"{found.first_bytes / 1000:.0f} kB; a tenth of the requests are the reader's"
+    for name, seconds in (("first page", found.first_seconds), ("second page", found.second_seconds), ("list of all", found.list_seconds)):
+        title = f"queue of the back office over {found.requests:,} requests, {name}"
+        yield Figure(title, seconds * 1000, "ms", "<= 100", seconds <= GOAL_SECONDS, detail)
 
 
 def measure(requests: int, *, rounds: int = 21) -> Queue:

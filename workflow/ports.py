@@ -346,6 +346,8 @@ class Change:
     entries: tuple[EntryRow, ...] = ()
     timers_set: tuple[Timer, ...] = ()
     timers_removed: tuple[str, ...] = ()
+    timers_replacing: tuple[tuple[str, str], ...] = ()
+    """(removed, set): keys of which the second was not there before, so that a store may write the one row over the other."""
     messages: tuple[Message, ...] = ()
     superseded: tuple[tuple[str, int], ...] = ()
     """(link purpose, newest serial): queued messages of this instance with that purpose and a lower serial are superseded."""
@@ -672,6 +674,10 @@ class SessionStore(Protocol):
 
     def write(self, session: StoredSession, /) -> None:
         """Write a session, new or changed."""
+        ...
+
+    def renew(self, session: StoredSession, /) -> bool:
+        """Write a session that is there; False when it was ended meanwhile, and then it stays ended."""
         ...
 
     def remove(self, digest: str, /) -> None:

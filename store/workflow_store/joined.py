@@ -39,13 +39,9 @@ class JoinedRunner:
         """Run a statement that gives rows."""
         return cast("Sequence[Row]", self._connection.exec_driver_sql(statement.text, statement.bind(values)).fetchall())
 
-    def change(self, statement: Statement, values: Mapping[str, Any], /) -> int:
-        """Run a statement that gives none."""
-        return self._connection.exec_driver_sql(statement.text, statement.bind(values)).rowcount
-
-    def change_many(self, statement: Statement, values: Sequence[Sequence[Any]], /) -> int:
-        """Run a statement once per sequence of values."""
-        return sum(self._connection.exec_driver_sql(statement.text, tuple(row)).rowcount for row in values)
+    def change(self, statement: Statement, values: Sequence[Any], /) -> int:
+        """Run a statement with values in its own order."""
+        return self._connection.exec_driver_sql(statement.text, tuple(values)).rowcount
 
 
 class Host:
@@ -118,7 +114,7 @@ class JoinedUnit(Unit):
             connection = self._host.connection
             begin(connection)
             # SQLite knows no row locks: a write that changes nothing takes the file's.
-            JoinedRunner(connection).change(self._book[TOUCH], {"instance_id": instance_id})
+            JoinedRunner(connection).change(self._book[TOUCH], (instance_id,))
 
     def save(self, change: Change, /) -> None:
         """Write the change in a savepoint; raises `ConflictError` when somebody was faster (nothing of ours is written then)."""

@@ -7,6 +7,8 @@ Promises: one round trip, no lock; the same columns from both databases, read by
 
 from __future__ import annotations
 
+from functools import cache
+
 from workflow_store.statements import Database
 
 TIMER = (
@@ -35,6 +37,11 @@ WORK_ORDER = "w.due_at, w.instance_id, w.event, w.role, w.scope"
 DOCUMENT = "d.kind, d.name, d.digest, d.text_digest, d.content, d.text"
 
 LOCK = "SELECT 1 FROM {instances} i WHERE i.id = :instance_id FOR UPDATE"
+FREE = (
+    "SELECT i.id FROM {instances} i JOIN json_array_elements_text(:ids::text::json) WITH ORDINALITY d(id, place) ON d.id = i.id "
+    "ORDER BY d.place FOR UPDATE OF i SKIP LOCKED"
+)
+"""Locks what nobody else has locked, in the order in which it was asked for; waits for nobody."""
 PERSONAL = (
     "SELECT s.subject, s.instance_id, s.sequence, s.slot, s.sealed FROM {sealed_values} s WHERE s.instance_id = :instance_id::text "
     "AND s.sequence = (SELECT max(n.sequence) FROM {sealed_values} n WHERE n.instance_id = s.instance_id AND n.slot = s.slot) "
@@ -77,6 +84,7 @@ def _rest(database: Database, subject: str, since: str, *, has_key: bool) -> str
     return ", ".join(parts)
 
 
+@cache  # of four statements
 def existing(database: Database, *, has_key: bool) -> str:
     """Give the template that reads an instance by `:instance_id`."""
     # A delegation that ended before the instance's newest entry is over for it: its time never runs backwards.
@@ -84,6 +92,7 @@ def existing(database: Database, *, has_key: bool) -> str:
     return f"SELECT {situation(database)}, {rest} FROM {{instances}} i WHERE i.id = :instance_id::text"
 
 
+@cache
 def starting(database: Database, *, has_key: bool) -> str:
     """Give the template that reads for a start by `:subject`; delegations by the time of the system's own chain."""
     ages_ago = "-9223372036854775808" if database == "sqlite" else "'-infinity'::timestamptz"

@@ -14,10 +14,23 @@ from typing import Any
 import orjson
 
 from workflow.audit.entry import EntryRow
-from workflow.ports import Credential, Document, Loaded, Message, SealedValue, StoredAnswer
-from workflow.states.definition import Digest, EventName, FieldName, RoleName, StatePath, TimerKey
+from workflow.ports import Credential, Document, Loaded, Message, SealedValue, StoredAnswer, make_loaded
+from workflow.states.definition import Digest, EventName, FieldName, RoleName
 from workflow.states.effects import Effect, Work
-from workflow.states.instance import ActorId, Delegation, Instance, InstanceId, Plain, Remaining, Situation, Tally, Timer
+from workflow.states.instance import (
+    ActorId,
+    Delegation,
+    Instance,
+    InstanceId,
+    Plain,
+    Situation,
+    Tally,
+    Timer,
+    make_instance,
+    make_remaining,
+    make_situation,
+    make_timer,
+)
 from workflow_store.statements import Row
 from workflow_store.tables import EPOCH, NEVER, micros
 
@@ -75,7 +88,7 @@ def instance_data(one: Instance) -> str:
 
 
 def _fields(found: Mapping[str, Any]) -> Mapping[FieldName, Plain]:
-    return {FieldName(name): tuple(value) if type(value) is list else value for name, value in found.items()}
+    return {name: tuple(value) if type(value) is list else value for name, value in found.items()}  # type: ignore[misc]  # names of fields
 
 
 def _maybe(text: str | None) -> datetime | None:
@@ -84,54 +97,64 @@ def _maybe(text: str | None) -> datetime | None:
 
 def instance_from(row: Row) -> Instance:
     """Read an instance from the first thirteen columns of a row."""
-    data = _loads(row[12])
+    id_, definition, digest, state, subject, version, head, head_hash, outcome, started_at, recorded_at, suppressed_count, said = row[:13]
+    data = _loads(said)
     get = data.get
-    window_at, refusal_count = get("refusals", (None, 0))
-    first_at, last_at = get("suppressed", (None, None))
-    return Instance(
-        id=row[0],
-        definition=row[1],
-        digest=row[2],
-        state=row[3],
-        subject=row[4],
-        version=row[5],
-        head=row[6],
-        head_hash=row[7],
-        outcome=row[8],
-        started_at=_at(row[9]),
-        recorded_at=_at(row[10]),
-        suppressed_count=row[11],
-        fields=_fields(get("fields", {})),
-        personal=frozenset(get("personal", ())),
-        tallies={EventName(k): Tally(count=v["count"], actors=tuple(v["actors"])) for k, v in get("tallies", {}).items()},
-        deciders={k: tuple(v) for k, v in get("deciders", {}).items()},
-        serials=get("serials", {}),
-        marks={EventName(k): _instant(v) for k, v in get("marks", {}).items()},
-        calendar_digest=get("calendar_digest"),
-        refusal_window_at=_maybe(window_at),
-        refusal_count=refusal_count,
-        suppressed_first_at=_maybe(first_at),
-        suppressed_last_at=_maybe(last_at),
+    window_at, refusal_count = get("refusals", _NO_REFUSALS)
+    first_at, last_at = get("suppressed", _NO_SPAN)
+    tallies, marks, deciders, personal = get("tallies"), get("marks"), get("deciders"), get("personal")
+    return make_instance(
+        id_,
+        definition,
+        digest,
+        state,
+        subject,
+        _at(started_at),
+        _at(recorded_at),
+        version,
+        head,
+        head_hash,
+        _fields(get("fields", _NOTHING)),
+        frozenset(personal) if personal else _NO_NAMES,
+        {k: Tally(count=v["count"], actors=tuple(v["actors"])) for k, v in tallies.items()} if tallies else {},
+        {k: tuple(v) for k, v in deciders.items()} if deciders else {},
+        get("serials", _NOTHING),
+        {k: _instant(v) for k, v in marks.items()} if marks else {},
+        outcome,
+        _maybe(window_at),
+        refusal_count,
+        suppressed_count,
+        _maybe(first_at),
+        _maybe(last_at),
+        get("calendar_digest"),
     )
+
+
+_NOTHING: Mapping[str, Any] = {}
+_NO_NAMES: frozenset[FieldName] = frozenset()
+_NO_REFUSALS = (None, 0)
+_NO_SPAN = (None, None)
 
 
 def timer_from(row: Row) -> Timer:
     """Read a timer from a row of `TIMER`."""
-    return Timer(
-        key=TimerKey(row[0]),
-        event=EventName(row[1]),
-        state=StatePath(row[2]),
-        index=row[3],
-        armed_at=_at(row[4]),
-        base_at=_at(row[5]),
-        remaining=Remaining(days=row[6], seconds=row[7]),
-        due_at=_at_or_none(row[8]),
+    key, event, state, index, armed, base, days, seconds, due = row
+    armed_at = _at(armed)
+    return make_timer(
+        key=key,
+        event=event,
+        state=state,
+        index=index,
+        armed_at=armed_at,
+        base_at=armed_at if base == armed else _at(base),
+        remaining=make_remaining(days=days, seconds=seconds),
+        due_at=_at_or_none(due),
     )
 
 
 def situation_from(row: Row) -> Situation:
     """Read an instance and its timers from the fourteen columns of `SITUATION`."""
-    return Situation(instance=instance_from(row), timers=tuple(map(timer_from, _sorted(row[13], _BY_POSITION))))
+    return make_situation(instance=instance_from(row), timers=tuple([timer_from(one) for one in _sorted(row[13], _BY_POSITION)]))
 
 
 # The database gives these rows in any order: sorting the two or three that there are costs less here.
@@ -141,7 +164,7 @@ _BY_ID = itemgetter(0)
 
 
 def _sorted(listed: str | None, order: Callable[[Row], Any]) -> list[Row]:
-    if not listed:
+    if not listed or listed == "[]":  # what SQLite gives for none
         return []
     rows: list[Row] = _loads(listed)
     if len(rows) > 1:
@@ -152,7 +175,7 @@ def _sorted(listed: str | None, order: Callable[[Row], Any]) -> list[Row]:
 def loaded_from(row: Row, *, has_instance: bool) -> Loaded:
     """Read what a decision needs; the first fourteen columns are the situation when there is one."""
     credentials, delegations, subject_key, answer, now, publications = row[-6:]
-    return Loaded(
+    return make_loaded(
         situation=situation_from(row) if has_instance else None,
         credentials=tuple(map(_credential, _sorted(credentials, _BY_KIND))),
         delegations=tuple(map(delegation_from, _sorted(delegations, _BY_ID))),

@@ -30,9 +30,10 @@ R = TypeVar("R", bound=Closes)
 class Pool(Generic[R]):
     """At most `size` connections, opened when they are needed."""
 
-    def __init__(self, make: Callable[[], R], *, size: int) -> None:
+    def __init__(self, make: Callable[[], R], *, size: int, wait_seconds: float = WAIT_SECONDS) -> None:
         """Take what opens a connection."""
         self._make = make
+        self._wait_seconds = wait_seconds
         self._idle: deque[R] = deque()
         # One permit per connection. SimpleQueue is C; a semaphore of Python costs as much as a small read.
         self._permits: SimpleQueue[None] = SimpleQueue()
@@ -42,7 +43,7 @@ class Pool(Generic[R]):
     def take(self) -> R:
         """Lend a connection, the one used last first; waits when all are lent."""
         try:
-            self._permits.get(timeout=WAIT_SECONDS)
+            self._permits.get(timeout=self._wait_seconds)
         except Empty as error:
             raise StoreError("All connections to the database are in use: raise `pool_size`, or hold fewer units at once.") from error
         try:

@@ -17,7 +17,7 @@ import orjson
 
 from workflow.audit.entry import EntryRow
 from workflow.errors import CursorError
-from workflow.ports import SYSTEM, InstanceQuery, Message, MessageQuery, Page, WorkQuery
+from workflow.ports import SYSTEM, DocumentKind, InstanceQuery, Message, MessageQuery, Page, WorkQuery
 from workflow.states.effects import Work
 from workflow.states.instance import InstanceId, Situation
 from workflow_store import loading, mapping
@@ -47,6 +47,7 @@ ENTRIES = (
     f"SELECT {loading.ENTRY} FROM {{entries}} e WHERE e.instance_id = :instance_id::text AND e.sequence > :after::bigint "
     "ORDER BY e.sequence LIMIT :limit::bigint"
 )
+NAMES = "SELECT DISTINCT d.name FROM {documents} d WHERE d.kind = :kind::text"
 DUE = "SELECT t.instance_id FROM {timers} t WHERE t.due_at <= :until ORDER BY t.due_at, t.instance_id LIMIT :limit::bigint"
 NEXT_DUE = (
     "SELECT micros(t.due_at) FROM (SELECT * FROM (SELECT due_at FROM {timers} WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1) a "
@@ -154,6 +155,10 @@ class StoreReads:
         """Read the history in order."""
         rows = self._rows(ENTRIES, {"instance_id": instance_id, "after": after, "limit": limit})
         return tuple(map(mapping.entry_from, rows))
+
+    def names(self, kind: DocumentKind) -> Sequence[str]:
+        """Name the documents of a kind that were ever published, in order."""
+        return tuple(sorted(row[0] for row in self._rows(NAMES, {"kind": kind})))
 
     def due(self, *, until: datetime, limit: int) -> Sequence[InstanceId]:
         """Name instances with a timer due at or before `until`, earliest first: those of the first `limit` timers."""

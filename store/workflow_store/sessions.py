@@ -38,19 +38,18 @@ class StoreSessions:
 
     def write(self, session: StoredSession, /) -> None:
         """Write a session, new or changed."""
-        values = {
-            "digest": session.digest,
-            "actor": session.actor,
-            "sealed": session.sealed,
-            "created_at": self._written(session.created_at),
-            "seen_at": self._written(session.seen_at),
-            "expires_at": self._written(session.expires_at),
-        }
+        values = self._values(session)
         insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         statement = insert(self._table).values(values)
         changed = {name: statement.excluded[name] for name in values if name != "digest"}
         with translated(self._engine.dialect.name), self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changed))
+
+    def renew(self, session: StoredSession, /) -> bool:
+        """Write a session that is there; False when it was ended meanwhile, and then it stays ended."""
+        statement = sa.update(self._table).where(self._table.c.digest == session.digest).values(self._values(session))
+        with translated(self._engine.dialect.name), self._engine.begin() as connection:
+            return connection.execute(statement).rowcount > 0
 
     def remove(self, digest: str, /) -> None:
         """End a session."""
@@ -66,6 +65,16 @@ class StoreSessions:
         """Delete sessions that have expired; gives how many."""
         with translated(self._engine.dialect.name), self._engine.begin() as connection:
             return connection.execute(sa.delete(self._table).where(self._table.c.expires_at <= self._written(until))).rowcount
+
+    def _values(self, session: StoredSession) -> dict[str, Any]:
+        return {
+            "digest": session.digest,
+            "actor": session.actor,
+            "sealed": session.sealed,
+            "created_at": self._written(session.created_at),
+            "seen_at": self._written(session.seen_at),
+            "expires_at": self._written(session.expires_at),
+        }
 
     def _written(self, at: datetime) -> Any:  # noqa: ANN401  # a number on SQLite, an instant on PostgreSQL
         return at if self._engine.dialect.name == "postgresql" else micros(at)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Literal, Protocol
 
@@ -44,34 +44,23 @@ class Reader(Protocol):
 class Runner(Reader, Protocol):
     """Runs any statement on one connection."""
 
-    def change(self, statement: Statement, values: Mapping[str, Any], /) -> int:
-        """Run a statement that gives none; says how many rows it touched."""
-        ...
-
-    def change_many(self, statement: Statement, values: Sequence[Sequence[Any]], /) -> int:
-        """Run a statement once per sequence of values, which are already in the statement's order."""
+    def change(self, statement: Statement, values: Sequence[Any], /) -> int:
+        """Run a statement with values in its own order; says how many rows it touched."""
         ...
 
 
-@dataclass(slots=True)
-class Book:
-    """All statements of one store: renders a template the first time and remembers it."""
+class Book(dict[str, Statement]):
+    """All statements of one store by their templates: renders a template the first time and remembers it."""
 
-    database: Database
-    style: Style
-    tables: Tables
-    _names: Mapping[str, str] = field(init=False)
-    _rendered: dict[str, Statement] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, database: Database, style: Style, tables: Tables) -> None:
         """Look the table names up once."""
-        self._names = self.tables.names()
+        super().__init__()
+        self.database, self.style, self.tables = database, style, tables
+        self._names = tables.names()
 
-    def __getitem__(self, template: str) -> Statement:
-        """Give the statement of a template."""
-        found = self._rendered.get(template)
-        if found is None:
-            found = self._rendered[template] = self._render(template)
+    def __missing__(self, template: str) -> Statement:
+        """Give the statement of a template that is asked for the first time."""
+        found = self[template] = self._render(template)
         return found
 
     def _render(self, template: str) -> Statement:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Self, TypeVar
 
 from workflow.ports import Change, Document, DocumentKind, Loaded, SealedValue, UniqueValue
 from workflow.states.definition import Digest
 from workflow.states.instance import ActorId, InstanceId
 from workflow_store import loading, mapping
 from workflow_store.statements import Book, Row, Statement
+
+T = TypeVar("T")
 
 
 class Unit(ABC):
@@ -45,11 +48,15 @@ class Unit(ABC):
         database, has_key = self._book.database, key is not None
         if instance_id is not None:
             statement = self._book[loading.existing(database, has_key=has_key)]
-            rows = self._rows(statement, {"instance_id": instance_id, "key": key})
+            rows = self._loaded(statement, {"instance_id": instance_id, "key": key})
             if rows:
                 return mapping.loaded_from(rows[0], has_instance=True)
         statement = self._book[loading.starting(database, has_key=has_key)]
-        return mapping.loaded_from(self._rows(statement, {"subject": subject, "key": key})[0], has_instance=False)
+        return mapping.loaded_from(self._loaded(statement, {"subject": subject, "key": key})[0], has_instance=False)
+
+    def _loaded(self, statement: Statement, values: Mapping[str, str | None]) -> Sequence[Row]:
+        """Run the statement of `load`, which every step does."""
+        return self._rows(statement, values)
 
     def personal(self, instance_id: InstanceId) -> Mapping[str, SealedValue]:
         """Give the newest sealed value of each slot of an instance, in the order they were written."""
@@ -73,3 +80,29 @@ class Unit(ABC):
     def _document(self, template: str, values: Mapping[str, str]) -> Document | None:
         rows = self._rows(self._book[template], values)
         return mapping.document_from(rows[0]) if rows else None
+
+
+class OwnUnit(Unit):
+    """A unit of work on a connection of our own: a context manager, at whose end a lock that is still held is given up."""
+
+    def __init__(self) -> None:
+        """Begin with nothing held."""
+        self._ending: ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        """Give the unit."""
+        return self
+
+    def __exit__(self, *given: object) -> None:
+        """Roll back what was neither saved nor given up."""
+        if self._ending is not None:
+            self._ending.__exit__(*given)  # type: ignore[arg-type]  # the three that every exit is given
+
+    def _hold(self, transaction: AbstractContextManager[T]) -> T:
+        """Enter a transaction that lasts until `save` or the end of the unit."""
+        self._ending = ExitStack()
+        return self._ending.enter_context(transaction)
+
+    def _release(self) -> ExitStack:
+        """Give what ends the transaction that is held."""
+        return ExitStack() if self._ending is None else self._ending.pop_all()

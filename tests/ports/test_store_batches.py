@@ -96,11 +96,12 @@ def test_an_exception_that_leaves_a_batch_leaves_nothing(filled):
     """What breaks off a batch undoes all of it, and the store can be used afterwards."""
 
     def act(store):
-        with pytest.raises(KeyError), store.batch(IDS) as batch:
+        with store.batch(IDS) as batch:
             settle(batch, IDS[0])
             raise KeyError
 
-    filled.do(act)
+    with pytest.raises(KeyError):
+        filled.do(act)
     assert [1, 1, 1] == heads(filled)
     filled.do(lambda store: save(store, rows.following(2, IDS[0])))
     assert [2, 1, 1] == heads(filled)

@@ -151,6 +151,15 @@ def test_timer_that_is_removed_and_set_stays(case):
     assert (rows.timer("a", 2),) == case.do(load).situation.timers
 
 
+def test_timer_that_replaces_another_takes_its_place(case):
+    """Whether a store writes one row over the other or not, what is gone is gone, and what is new has nothing of it."""
+    case.do(lambda store: save(store, rows.first(timers_set=(rows.timer("old", None), rows.timer("older"), rows.timer("stays")))))
+    new, more = rows.timer("new", 5), rows.timer("more", None)
+    replacing = {"timers_removed": ("old", "older"), "timers_replacing": (("old", "new"),)}
+    case.do(lambda store: save(store, rows.following(timers_set=(new, more), **replacing)))
+    assert {"stays": rows.timer("stays"), "new": new, "more": more} == {one.key: one for one in case.do(load).situation.timers}
+
+
 def test_work_is_replaced_as_a_whole(case):
     """The open work after a change is what the change says; None leaves it alone, empty closes it."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
 import re
 import secrets
 from collections import OrderedDict
@@ -97,7 +98,7 @@ class KeyVault:
         self._subkeys = {key.kid: _Subkeys(key) for key in keys}
         self._kid = keys[0].kid
         self._newest = self._subkeys[self._kid]
-        self._blind = self._of(blind_kid or keys[-1].kid).blind
+        self._blind = hmac.new(self._of(blind_kid or keys[-1].kid).blind, digestmod=sha256)
         self._opened: OrderedDict[bytes, AESGCM] = OrderedDict()
         self._lock = Lock()
 
@@ -136,7 +137,7 @@ class KeyVault:
 
     def seal_personal(self, plain: bytes, /, *, subject_key: bytes, bound_to: str) -> bytes:
         """Encrypt a personal value under a (sealed) per-subject key."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         return _PERSONAL + nonce + self._cipher(subject_key).encrypt(nonce, plain, bound_to.encode())
 
     def open_personal(self, sealed: bytes, /, *, subject_key: bytes, bound_to: str) -> bytes:
@@ -155,7 +156,9 @@ class KeyVault:
 
     def blind(self, purpose: str, *parts: str) -> str:
         """Give a keyed digest (hex) over the length-prefixed parts: blind indexes, idempotency contents."""
-        return hmac.new(self._blind, _framed(purpose, *parts), sha256).hexdigest()
+        mac = self._blind.copy()  # a step makes two of them: the key is put in once
+        mac.update(_framed(purpose, *parts))
+        return mac.hexdigest()
 
     def link_token(self, *, purpose: str, definition: str, instance: InstanceId, subject: ActorId, serial: int) -> str:
         """Give ``kid.purpose.instance.serial.mac``; `definition` is the definition's name, so a link survives its new version."""
@@ -178,7 +181,7 @@ class KeyVault:
 
     def salt(self) -> bytes:
         """Give 32 random bytes for a commitment."""
-        return secrets.token_bytes(32)
+        return os.urandom(32)  # what `secrets` asks too, after two conversions
 
     def sign(self, message: bytes, /, *, kid: str | None = None) -> bytes:
         """Sign with the Ed25519 key derived from an environment key, the newest one when None (RFC 8032); 64 bytes."""
@@ -244,7 +247,7 @@ def _decrypt(cipher: AESGCM, rest: bytes, associated: bytes) -> bytes:
 def _framed(*parts: str) -> bytes:
     """Join parts so that no two lists of parts give the same bytes: each with its length in front."""
     encoded = [part.encode() for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
 
 
 def _encode_part(text: str) -> str:

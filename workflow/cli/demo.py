@@ -18,8 +18,10 @@ from zoneinfo import ZoneInfo
 from workflow.cli import output
 from workflow.cli.demo_acts import ACTS
 from workflow.cli.demo_stage import DemoError, Stage, staged
+from workflow.cli.explaining import span
 from workflow.cli.timeline import Line, line_data, read_lines
 from workflow.cli.tracing import Trace, read_entries, read_messages, read_trace
+from workflow.engine.archive import Archive
 from workflow.states.instance import ENGINE_ACTOR
 from workflow.states.verdict import Kind
 
@@ -67,6 +69,8 @@ class Teller:
         became = "REFUSED" if line.is_refusal else "stays" if row.from_state == row.to_state else f"-> {row.to_state}"
         self._say(f" {_short(row.occurred_at, zone)} {row.actor:<9} {row.event:<19} {became}", style=style)
         self._reasons(line)
+        if row.kind == Kind.FIRED and (skipped := self._uncounted(row.sequence)):
+            self._say(f"{_INDENT}did not count: {', '.join(skipped)}", style="dim")
         for timer, due_at in line.deadlines:
             self._say(f"{_INDENT}deadline {timer.rpartition('.')[2]}: {_short(due_at, zone) if due_at else 'stands still'}", style="dim")
 
@@ -79,6 +83,16 @@ class Teller:
             self._say(f"{_INDENT}why: {reason.message}", style="red")
         codes = dict.fromkeys(code.partition(":")[0] for code, _ in line.reasons)
         self._say(f"{_INDENT}recorded: {', '.join(codes)}", style="dim")
+
+    def _uncounted(self, sequence: int) -> tuple[str, ...]:
+        """Say what did not count of the deadline that an entry fired: pauses with their length, weekends, holidays by name."""
+        stage, found = self.stage, list[str]()
+        ended = [one for one in Archive(stage.engine).explain(stage.instance) if one.ended_by == sequence and one.end == "fired"]
+        for stretch in (stretch for one in ended for stretch in one.stretches):
+            if stretch.is_paused:
+                found.append(f"the pause of {span(stretch.ends_at - stretch.starts_at)}")
+            found += [segment.reason for segment in stretch.segments if not segment.is_counted]
+        return tuple(dict.fromkeys(found))
 
     def _say(self, text: str, *, style: str = "") -> None:
         if self.is_silent:
@@ -127,7 +141,9 @@ def _place(folder: Path | None) -> Iterator[Path]:
     yield folder
 
 
-_PAGES = "To go on with the pages, as applicant, approver and help desk: make serve (or `workflow serve`, with the extra `web`)"
+_PAGES = """\
+To go on with the pages, as applicant, approver and help desk: make serve
+(or `workflow serve`, with the extra `web`)"""
 
 
 def _summary(stage: Stage, trace: Trace, *, is_kept: bool) -> None:

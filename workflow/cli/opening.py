@@ -19,13 +19,13 @@ _HINT = (
 )
 
 
-def read_settings(database: str | None = None) -> Settings:
-    """Read the settings; `database` takes the place of ``WORKFLOW_DATABASE_URL``."""
+def read_settings(database: str | None = None, *, serves: bool = False) -> Settings:
+    """Read the settings; `database` takes the place of ``WORKFLOW_DATABASE_URL``, `serves` asks for what pages need."""
     environ = dict(os.environ)
     if database:
         environ["WORKFLOW_DATABASE_URL"] = database
     try:
-        return Settings.read(environ)
+        return Settings.read(environ, serves=serves)
     except SettingsError as error:
         is_development = environ.get("WORKFLOW_ENVIRONMENT", "").strip().lower() == "development"
         raise SettingsError(f"{error}" if is_development else f"{error}\n{_HINT}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -33,7 +34,7 @@ def register(group: typer.Typer) -> None:
 
 def prove(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A definition: a path, or the name of a shipped one.")],
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Limit of time for one property.")] = 20.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Limit of time for one property.")] = 60.0,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Processes; one for each core.")] = None,
     json: Json = False,
 ) -> None:
@@ -48,12 +49,14 @@ def prove(
     if not proofs.is_installed():
         output.say("Proofs need the solver z3: install this package with its extra `prove`.")
         raise typer.Exit(OPERATOR)
+    began = time.monotonic()
     with output.counting("Proving") as progress:
         report = report_of(file, seconds=seconds, jobs=jobs or cores(), progress=progress)
     if json:
         output.emit(_data(report))
     else:
         _print(report)
+        output.say(f"It took {time.monotonic() - began:.1f} s with {jobs or cores()} process(es).")
     if not report.is_proven:
         raise typer.Exit(FINDINGS)
 
@@ -201,7 +204,7 @@ def _print(report: Report) -> None:
     for words in sorted({one for v in report.verdicts for one in v.opaque}):
         output.say(f"Left open (any value): {words}")
     counted = [f"{sum(v.outcome is one for v in report.verdicts)} {one.value}" for one in Outcome]
-    output.say(f"{report.definition}: {', '.join(counted)}, {sum(v.seconds for v in report.verdicts):.1f} s.")
+    output.say(f"{report.definition}: {', '.join(counted)}.")
 
 
 def _why(verdict: Verdict) -> str:

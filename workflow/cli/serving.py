@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workflow.cli.options import Database
+from workflow.cli.options import Database, Json
 from workflow.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def serve(
     empty: Annotated[bool, typer.Option("--empty", help="In development: begin without sample requests.")] = False,
     without_worker: Annotated[bool, typer.Option("--without-worker", help="Deadlines and messages are left to `workflow worker`.")] = False,
     database: Database = None,
+    json: Json = False,
 ) -> None:
     """Serve the pages (EU Login, SAAS, CPMS, back office) and the HTTP API, with a worker inside.
 
@@ -61,13 +63,8 @@ def serve(
         listening = house.enter_context(_listening(host, port))
         settings = _settings(database, host=host, port=listening.getsockname()[1])
         site = house.enter_context(site_of_settings(settings, is_empty=empty, has_worker=not without_worker))
-        output.say(f"Open {settings.needed_base_url()}", style="bold")
-        if site.development is not None:
-            _tell_trial(settings, output)
-        else:
-            for lacking in _lacking(settings):
-                output.say(lacking, style="yellow")
-        _run(site, listening)
+        _tell(settings, output, is_trial=site.development is not None, is_json=json)
+        _run(site, listening, proxies=settings.trusted_proxies)
 
 
 def _lacking(settings: Settings) -> Iterator[str]:
@@ -78,6 +75,8 @@ def _lacking(settings: Settings) -> Iterator[str]:
         yield "Nobody holds a role, so no request can be decided: set WORKFLOW_DIRECTORY."
     if settings.api_clients is None:
         yield "No program can use the HTTP API: set WORKFLOW_API_CLIENTS."
+    if not settings.trusted_proxies:
+        yield "Behind a proxy everybody seems to come from one address, and attempts are counted by it: set WORKFLOW_TRUSTED_PROXIES."
 
 
 def _require_extra() -> None:
@@ -97,7 +96,7 @@ def _settings(database: str | None, *, host: str, port: int) -> Settings:
     from workflow.settings import Settings
 
     if any(name.startswith("WORKFLOW_") for name in os.environ):
-        return read_settings(database)
+        return read_settings(database, serves=True)
     address = f"[{host}]" if ":" in host else host
     given = {"WORKFLOW_ENVIRONMENT": "development", "WORKFLOW_BASE_URL": f"http://{address}:{port}"}
     return Settings.read(given | ({"WORKFLOW_DATABASE_URL": database} if database else {}))
@@ -243,13 +242,20 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _run(site: SiteParts, listening: socket.socket) -> None:
+def _run(site: SiteParts, listening: socket.socket, *, proxies: tuple[str, ...]) -> None:
     import uvicorn
 
     from workflow.web.site import create_site
 
     # No access log: addresses of links are secrets.
-    settings = uvicorn.Config(create_site(site), access_log=False, log_level="warning", server_header=False, proxy_headers=False)
+    settings = uvicorn.Config(
+        create_site(site),
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=",".join(proxies),
+    )
     with _stopped_by_signals():
         uvicorn.Server(settings).run(sockets=[listening])
 
@@ -265,18 +271,34 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(one, what)
 
 
+def _tell(settings: Settings, output: Any, *, is_trial: bool, is_json: bool) -> None:  # noqa: ANN401  # the module that prints
+    """Say where the pages are, and what they cannot do; for programs as one document, before anything is served."""
+    lacking = () if is_trial else tuple(_lacking(settings))
+    if is_json:
+        output.emit({"url": settings.needed_base_url(), "is_trial": is_trial, "lacking": lacking})
+        sys.stdout.flush()  # whoever waits for it reads from a pipe
+        return
+    output.say(f"Open {settings.needed_base_url()}", style="bold")
+    if is_trial:
+        _tell_trial(settings, output)
+    for sentence in lacking:
+        output.say(sentence, style="yellow")
+
+
 def _tell_trial(settings: Settings, output: Any) -> None:  # noqa: ANN401  # the module that prints
     from workflow.cli.seeding import PASSWORD, SAMPLES
 
     base = settings.needed_base_url()
     output.pairs(
         [
-            ("applicant", f"{base}/register, or sign in as {SAMPLES[4][1]}.{SAMPLES[4][2]}@clinic.example".lower()),
-            ("", f"with the password {PASSWORD} and Mobile + SMS; the code is on the phone"),
+            ("applicant", f"{base}/register"),
+            ("", f"or sign in as {SAMPLES[4][1]}.{SAMPLES[4][2]}@clinic.example".lower()),
+            ("", f"with {PASSWORD} and Mobile + SMS; the code is on the phone"),
             ("phone", f"{base}/phone"),
             ("mailbox", f"{base}/mailbox"),
             ("back office", f"{base}/office (choose who you are)"),
-            ("HTTP API", f"curl -H 'Authorization: Bearer development-tess' {base}/api/work"),
+            ("HTTP API", f"{base}/api/openapi.json"),
+            ("", "with the header Authorization: Bearer development-tess"),
             ("stop", "Ctrl+C"),
         ],
         indent=2,

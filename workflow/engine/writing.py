@@ -135,7 +135,7 @@ class Draft:
         before, latest = self.loaded.situation, self.latest
         head = self.head
         instance = changed(latest.instance, head=head.sequence, head_hash=head.hash, recorded_at=self._recorded_at(latest.instance))
-        timers_set, timers_removed = _difference(before.timers if before else (), latest.timers)
+        timers_set, timers_removed, timers_replacing = _difference(before.timers if before else (), latest.timers)
         sealer = self.sealer
         return make_change(
             instance=instance,
@@ -145,6 +145,7 @@ class Draft:
             entries=tuple(self.entries),
             timers_set=timers_set,
             timers_removed=timers_removed,
+            timers_replacing=timers_replacing,
             messages=tuple([m for m in self.messages if self._is_wanted(m.effect)] if self.superseded else self.messages),
             superseded=tuple(self.superseded.items()),
             settled=settled,
@@ -215,13 +216,21 @@ class Draft:
             self.latest = Situation(instance=instance, timers=self.latest.timers)
 
 
-def _difference(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[tuple[Timer, ...], tuple[TimerKey, ...]]:
-    """Give the timers that are new or another, and the keys of those that are gone."""
+def _difference(
+    before: tuple[Timer, ...], after: tuple[Timer, ...]
+) -> tuple[tuple[Timer, ...], tuple[TimerKey, ...], tuple[tuple[TimerKey, TimerKey], ...]]:
+    """Give the timers that are new or another, the keys of those that are gone, and which of these the new ones may replace."""
     if after is before:
-        return (), ()
+        return (), (), ()
     old = {timer.key: timer for timer in before}
-    changed_ = tuple([timer for timer in after if old.pop(timer.key, None) != timer])  # what is left then is gone
-    return changed_, tuple(old)
+    written, fresh = [], []
+    for timer in after:
+        was = old.pop(timer.key, None)  # what is left in the end is gone
+        if was != timer:
+            written.append(timer)
+            if was is None:
+                fresh.append(timer.key)
+    return tuple(written), tuple(old), tuple(zip(old, fresh, strict=False))
 
 
 def _is_same_place(before: Situation, after: Situation) -> bool:

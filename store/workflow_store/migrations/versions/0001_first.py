@@ -118,6 +118,7 @@ def upgrade() -> None:
         _column("token", sa.BigInteger()),
         _column("last_error", sa.Text()),
         _column("effect", sa.Text()),
+        sqlite_with_rowid=False,
     )
     _index("outbox_dead", "outbox", ["id"], where="state = 'dead'")
     _index("outbox_due", "outbox", ["due_at", "id"], where="due_at IS NOT NULL")
