@@ -45,10 +45,15 @@ class Finding:
     source: str = ""
 
     def render(self) -> str:
-        """Give `file:line:column: severity[code]: message`, then the source line and a caret."""
+        """Give `file:line:column: severity[code]: message`, then the source line and a caret.
+
+        A place past the end of the source that is kept (long lines are cut) has no caret: the column says where it is.
+        """
         head = f"{self.file}:{self.line}:{self.column}: {self.severity}[{self.code}]: {self.message}"
         if not self.source:
             return head
+        if self.column > len(self.source) + 1:
+            return f"{head}\n    {self.source}"
         caret = " " * (self.column - 1) + "^"
         return f"{head}\n    {self.source}\n    {caret}"
 

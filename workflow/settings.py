@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import urlsplit
@@ -88,6 +89,10 @@ class SmsSettings:
     timeout_seconds: int = 30
 
 
+NO_BASE_URL = f"{PREFIX}BASE_URL is not set: set it to the address people reach the pages at, e.g. https://access.example.org"
+NO_SMTP = f"{PREFIX}SMTP_HOST and {PREFIX}SMTP_FROM are not set: set them to the mail server and the sender's address"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcSettings:
     """The OpenID provider by which people sign in at the back office; `claim` names the claim that is the actor's id."""
@@ -146,13 +151,22 @@ class Settings:
     api_clients: Path | None = None
     """A JSON file of the programs that may use the HTTP API of `workflow serve`."""
     oidc: OidcSettings | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of the proxies in front; only what they say of where a request came from is believed."""
     limits: Limits = Limits()
 
     @staticmethod
-    def read(environ: Mapping[str, str]) -> Settings:
-        """Read the variables that begin with ``WORKFLOW_``; raises one `SettingsError` that lists every fault."""
+    def read(environ: Mapping[str, str], *, serves: bool = False) -> Settings:
+        """Read the variables that begin with ``WORKFLOW_``; raises one `SettingsError` that lists every fault.
+
+        Args:
+            environ: the variables.
+            serves: whether pages are served and mails sent by them, so that what these need must be there.
+        """
         reading = _Reading(environ)
         settings = reading.settings()
+        if serves:
+            reading.need(settings)
         reading.raise_faults()
         return settings
 
@@ -164,17 +178,13 @@ class Settings:
     def needed_base_url(self) -> str:
         """Give the address under which links are reached; raises `SettingsError` when it was not set."""
         if self.base_url is None:
-            raise SettingsError(
-                f"{PREFIX}BASE_URL is not set: set it to the address people reach the pages at, e.g. https://access.example.org"
-            )
+            raise SettingsError(NO_BASE_URL)
         return self.base_url
 
     def needed_smtp(self) -> SmtpSettings:
         """Give the mail server; raises `SettingsError` when it was not set."""
         if self.smtp is None:
-            raise SettingsError(
-                f"{PREFIX}SMTP_HOST and {PREFIX}SMTP_FROM are not set: set them to the mail server and the sender's address"
-            )
+            raise SettingsError(NO_SMTP)
         return self.smtp
 
 
@@ -190,6 +200,13 @@ class _Reading:
         """Raise when anything was wrong."""
         if self._faults:
             raise SettingsError("The settings are not complete:\n" + "\n".join(f"  - {fault}" for fault in self._faults))
+
+    def need(self, settings: Settings) -> None:
+        """Note what serving needs and is not set."""
+        if settings.base_url is None:
+            self._faults.append(NO_BASE_URL)
+        if settings.smtp is None:
+            self._faults.append(NO_SMTP)
 
     def settings(self) -> Settings:
         """Build the settings; worthless when there were faults."""
@@ -209,6 +226,7 @@ class _Reading:
             zone=self._zone(),
             api_clients=Path(path) if (path := self._text("API_CLIENTS")) else None,
             oidc=self._oidc(),
+            trusted_proxies=self._proxies(),
             limits=self._limits(),
         )
 
@@ -326,6 +344,17 @@ class _Reading:
         if text and text not in available_timezones():
             self._fault("ZONE", "must be the name of a time zone, e.g. Europe/Brussels")
         return text or "Europe/Brussels"
+
+    def _proxies(self) -> tuple[str, ...]:
+        found = tuple(text for text in re.split(r"[\s,]+", self._text("TRUSTED_PROXIES")) if text)
+        for text in found:
+            try:
+                is_everybody = ip_network(text).prefixlen == 0
+            except ValueError:
+                is_everybody = True
+            if is_everybody:
+                self._fault("TRUSTED_PROXIES", f"has {text!r}: write addresses or networks of your proxies, e.g. 10.0.0.5 or 10.0.0.0/24")
+        return found
 
     def _oidc(self) -> OidcSettings | None:
         issuer, client_id, secret = self._text("OIDC_ISSUER").rstrip("/"), self._text("OIDC_CLIENT_ID"), self._text("OIDC_CLIENT_SECRET")

@@ -29,11 +29,11 @@ from workflow.web.words import BY_NAME
 
 WEB = TEMPLATES.parent
 ROOM = WEB.parent
-TABLES = ("LABELS", "METHODS", "FACTORS", "PAGES", "WAYS", "TURNS", "FAULTS", "SENT", "_OWN")
+TABLES = ("LABELS", "METHODS", "FACTORS", "PAGES", "WAYS", "TURNS", "FAULTS", "SENT", "WORDS", "_OWN")
 """Module-level tables whose English texts are looked up where they are shown."""
 ENGINE = (
     *("states/payload.py", "states/catalogue.py", "states/who.py", "states/step.py", "states/machine.py", "states/axis.py"),
-    *("engine/system.py", "engine/revealing.py"),
+    *("engine/system.py", "engine/revealing.py", "testing/phone.py"),
 )
 """Modules beside the checks that refuse in words."""
 WORDED = {"Reason": ("message", "needed"), "page": ("title", "what")}
@@ -63,7 +63,7 @@ def of_templates() -> Iterator[tuple[str, str]]:
 
 def of_code() -> Iterator[tuple[str, str]]:
     """Texts of code: arguments of `say`, messages of reasons and refusals, titles of faults, and the tables."""
-    for path in (*sorted(WEB.rglob("*.py")), ROOM / "export" / "lines.py"):
+    for path in (*sorted(WEB.rglob("*.py")), ROOM / "export" / "lines.py", ROOM / "export" / "reasons.py"):
         if "api" not in path.relative_to(ROOM).parts:
             yield from _in_file(path, _of_page_node)
 
@@ -209,7 +209,8 @@ def _of_definition(definition: Definition) -> Iterator[str]:
             yield field.description.rstrip(".") or _named(value)
             yield from (choice for choice in field.values if len(choice) > len("en"))
     yield from (_named(name) for name in definition.fields)
-    yield from (role.description for role in definition.roles.values())
+    for name, role in definition.roles.items():
+        yield from (_named(name), role.description)
 
 
 def _named(name: str) -> str:

@@ -42,9 +42,19 @@ def test_the_wheel_has_the_definitions(names: frozenset[str], root: Path) -> Non
     assert set() == wanted - names
 
 
-@pytest.mark.parametrize("room", ["workflow/actions/templates", "workflow/checks", "store/workflow_store/migrations"])
+DATA = (
+    "workflow/actions/templates",
+    "workflow/checks",
+    "workflow/web/templates",
+    "workflow/web/static",
+    "workflow/web/locale",
+    "store/workflow_store/migrations",
+)
+
+
+@pytest.mark.parametrize("room", DATA)
 def test_the_wheel_has_data_that_is_no_python(names: frozenset[str], root: Path, room: str) -> None:
-    """Templates, the blocklist and migrations come along."""
+    """Templates of mails and pages, styles and scripts, translations, the blocklist and migrations come along."""
     data = {path.relative_to(root) for path in (root / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert data
     assert set() == {str(path).removeprefix("store/") for path in data} - names

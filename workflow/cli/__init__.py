@@ -19,13 +19,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: what is typed behind ``workflow``; those of this process when None.
     """
     from workflow.cli.app import app
-    from workflow.cli.exits import code_of, tell
+    from workflow.cli.exits import OPERATOR, code_of, tell, unusable
 
+    is_json = "--json" in (sys.argv if arguments is None else arguments)
     try:
         app(args=arguments, prog_name="workflow")
     except WorkflowError as error:
-        tell(error, is_json="--json" in (sys.argv if arguments is None else arguments))
+        tell(error, is_json=is_json)
         sys.exit(code_of(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        tell(unusable(error), is_json=is_json)
+        sys.exit(OPERATOR)
 
 
 __all__ = ["main"]

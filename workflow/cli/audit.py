@@ -138,7 +138,7 @@ def verify(
 
 def prove(
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Id of the instance; `system` for publications and delegations.")],
-    sequence: Annotated[int, typer.Argument(metavar="SEQUENCE", min=1, help="Number of the entry in its history.")],
+    sequence: Annotated[int, typer.Argument(metavar="SEQUENCE", min=1, max=2**53 - 1, help="Number of the entry in its history.")],
     under: Annotated[
         Path | None, typer.Option("--checkpoint", metavar="FILE", help="The checkpoint to prove it under; the newest one when left out.")
     ] = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import Database, Json
+from workflow.cli.options import Database, Json, a_person
 
 if TYPE_CHECKING:
     from workflow.errors import Finding
@@ -177,7 +177,9 @@ def _drawn(name: str, instance: str | None, database: str | None) -> tuple[Defin
 
 def publish(
     names: Annotated[list[str], typer.Argument(metavar="FILE|NAME...", help="Definitions: files, or shipped ones by name.")],
-    actor: Annotated[str, typer.Option("--actor", metavar="ID", help="Who publishes, for the history.")] = "system:publisher",
+    actor: Annotated[
+        str, typer.Option("--actor", metavar="ID", callback=a_person, help="Who publishes, for the history.")
+    ] = "system:publisher",
     database: Database = None,
     json: Json = False,
 ) -> None:

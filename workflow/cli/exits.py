@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Final
 
-from workflow.errors import AuditError, ConflictError, DefinitionError, NotFoundError, RefusedError, WorkflowError
+from workflow.errors import AuditError, ConflictError, DefinitionError, NotFoundError, RefusedError, SettingsError, WorkflowError
 
 OK: Final = 0
 FINDINGS: Final = 1
@@ -40,6 +40,11 @@ def code_of(error: WorkflowError) -> int:
             return CONFLICT
         case _:
             return OPERATOR
+
+
+def unusable(error: OSError) -> WorkflowError:
+    """Say that a file or folder which was named cannot be used; nobody but who named it can help that."""
+    return SettingsError(f"{error.filename}: {error.strerror or type(error).__name__}.")
 
 
 def tell(error: WorkflowError, *, is_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflow.cli.audit import audit
-from workflow.cli.history import Definition, Outcome, Since, State, Until, wanted_of
+from workflow.cli.history import Definition, Outcome, Since, State, Until, require_published, wanted_of
 from workflow.cli.options import ActorOption, Database, Json
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def export(
 
     wanted = wanted_of(definition, state, outcome, since=since, until=until)
     with opened(database) as engine:
+        require_published(engine, definition)
         done, proof = _write(engine, wanted, file, form=format_, actor=Actor.of(actor), is_proven=proven, is_json=json)
     nets = [str(net) for net in done.nets]
     if json:

@@ -11,7 +11,7 @@ import typer
 
 from workflow.cli.audit import audit
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import ActorOption, Database, InstanceArgument, Json
+from workflow.cli.options import ActorOption, Database, InstanceArgument, Json, a_person
 
 if TYPE_CHECKING:
     from workflow.engine import Engine
@@ -45,6 +45,21 @@ def wanted_of(definition: str | None, state: str | None, outcome: str | None, *,
     if outcome is not None and outcome not in OUTCOMES:
         raise typer.BadParameter(f"The outcome is one of {', '.join(OUTCOMES)}.")
     return Wanted(definition=definition, state=state, outcome=outcome, since=_aware(since), until=_aware(until))
+
+
+def require_published(engine: Engine, definition: str | None) -> None:
+    """Refuse a filter by a definition that was never published: that nothing is found would read as an answer.
+
+    Raises:
+        NotFoundError: there is no such definition.
+    """
+    from workflow.errors import NotFoundError
+
+    if definition is None:
+        return
+    with engine.store.reads() as reads:
+        if definition not in reads.names("definition"):
+            raise NotFoundError("definition", definition)
 
 
 def explain(instance: InstanceArgument, database: Database = None, json: Json = False) -> None:
@@ -96,6 +111,7 @@ def conform(
     wanted = wanted_of(definition, state, outcome, since=since, until=until)
     found = Conformance()
     with opened(database) as engine, counting("judging", is_wanted=not json) as tell:
+        require_published(engine, definition)
         archive = Archive(engine)
         delegations, now = archive.delegations(), engine.now()
         for instance in instances(archive, wanted):
@@ -107,7 +123,7 @@ def conform(
 
 
 def erase(
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="Opaque id of the person.")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", callback=a_person, help="Opaque id of the person.")],
     basis: Annotated[str, typer.Option("--basis", help="The ground, as it stays in the history; it names no person.")],
     actor: ActorOption,
     database: Database = None,
@@ -140,7 +156,7 @@ def erase(
 def retain(
     definition: Definition = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only name what is past its period.")] = False,
-    actor: Annotated[str, typer.Option("--actor", metavar="ID", help="Opaque id of who acts.")] = "system:retention",
+    actor: Annotated[str, typer.Option("--actor", metavar="ID", callback=a_person, help="Opaque id of who acts.")] = "system:retention",
     database: Database = None,
     json: Json = False,
 ) -> None:
@@ -154,6 +170,7 @@ def retain(
     from workflow.states.instance import Actor
 
     with opened(database) as engine:
+        require_published(engine, definition)
         retention = Retention(engine)
         found = retention.expired(definition)
         if found and not dry_run:
@@ -190,6 +207,7 @@ def exceptions(
 
     wanted = wanted_of(definition, state, outcome, since=since, until=until)
     with opened(database) as engine:
+        require_published(engine, definition)
         found = report(Archive(engine), wanted)
     sections = {
         "automatic decisions": found.automatic,

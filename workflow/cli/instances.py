@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import ActorOption, After, Database, InstanceArgument, Json, Key, Limit, Roles, Secret, Set, SetJson
+from workflow.cli.options import ActorOption, After, Database, InstanceArgument, Json, Key, Limit, Roles, Secret, Set, SetJson, a_person
 
 if TYPE_CHECKING:
     from workflow.engine import Engine
@@ -32,7 +32,9 @@ def start(
     set_: Set = None,
     set_json: SetJson = None,
     secret: Secret = None,
-    subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="The person onboarded; the actor when left out.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="ID", callback=a_person, help="The person onboarded; the actor when left out.")
+    ] = None,
     key: Key = None,
     database: Database = None,
     json: Json = False,
@@ -125,7 +127,9 @@ def show(
     fields: Annotated[
         list[str] | None, typer.Option("--field", metavar="NAME", help="Open only this field (with --personal). May be repeated.")
     ] = None,
-    actor: Annotated[str | None, typer.Option("--actor", metavar="ID", help="Opaque id of who reads personal values.")] = None,
+    actor: Annotated[
+        str | None, typer.Option("--actor", metavar="ID", callback=a_person, help="Opaque id of who reads personal values.")
+    ] = None,
     basis: Annotated[str, typer.Option("--basis", help="Why they are read, as it stays in the history; it names no person.")] = "",
     database: Database = None,
     json: Json = False,
@@ -137,6 +141,8 @@ def show(
     from workflow.cli import output
     from workflow.cli.opening import opened
 
+    if fields and not personal:
+        raise typer.BadParameter("A field is opened with --personal.", param_hint="--field")
     if personal and not actor:
         raise typer.BadParameter("That personal values are read is recorded: say who reads them.", param_hint="--actor")
     with opened(database) as engine:
@@ -276,8 +282,8 @@ def trace(
 
 
 def delegate(
-    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", help="Who is represented.")],
-    deputy: Annotated[str, typer.Argument(metavar="DEPUTY", help="Who may act.")],
+    principal: Annotated[str, typer.Argument(metavar="PRINCIPAL", callback=a_person, help="Who is represented.")],
+    deputy: Annotated[str, typer.Argument(metavar="DEPUTY", callback=a_person, help="Who may act.")],
     until: Annotated[datetime, typer.Option("--until", metavar="INSTANT", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC.")],
     since: Annotated[
         datetime | None,
@@ -285,7 +291,9 @@ def delegate(
     ] = None,
     role: Annotated[str | None, typer.Option("--role", metavar="ROLE[:SCOPE]", help="Only this role; all when left out.")] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
-    actor: Annotated[str | None, typer.Option("--actor", metavar="ID", help="Who grants it; the principal when left out.")] = None,
+    actor: Annotated[
+        str | None, typer.Option("--actor", metavar="ID", callback=a_person, help="Who grants it; the principal when left out.")
+    ] = None,
     database: Database = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import ActorOption, After, Database, Json, Limit
+from workflow.cli.options import ActorOption, After, Database, Json, Limit, a_person
 
 if TYPE_CHECKING:
     from workflow.ports import Message
@@ -149,7 +149,7 @@ def db_upgrade(
     sql: Annotated[
         bool, typer.Option("--sql", help="Print the statements instead of running them (postgresql, sqlite by the URL).")
     ] = False,
-    actor: Annotated[str, typer.Option("--actor", metavar="ID", help="Opaque id of who acts.")] = "system:operator",
+    actor: Annotated[str, typer.Option("--actor", metavar="ID", callback=a_person, help="Opaque id of who acts.")] = "system:operator",
     database: Database = None,
     json: Json = False,
 ) -> None:

@@ -7,16 +7,52 @@ from typing import Annotated
 
 import typer
 
+
+def a_person(value: str | None) -> str | None:
+    """Take what may be an actor's id.
+
+    Raises:
+        typer.BadParameter: it cannot be one.
+    """
+    from workflow.states.instance import Actor
+
+    if value is None:
+        return None
+    try:
+        Actor.of(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return value
+
+
+def some_roles(values: list[str] | None) -> list[str] | None:
+    """Take what may be roles.
+
+    Raises:
+        typer.BadParameter: one of them cannot be a role.
+    """
+    from workflow.states.instance import Grant
+
+    try:
+        for value in values or ():
+            Grant.read(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return values
+
+
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 Database = Annotated[
     str | None,
     typer.Option("--database", metavar="URL", help="sqlite:///file.db or postgresql://..., instead of WORKFLOW_DATABASE_URL."),
 ]
 InstanceArgument = Annotated[str, typer.Argument(metavar="INSTANCE", help="Id of the instance.")]
-ActorOption = Annotated[str, typer.Option("--actor", metavar="ID", help="Opaque id of who acts.")]
+ActorOption = Annotated[str, typer.Option("--actor", metavar="ID", callback=a_person, help="Opaque id of who acts.")]
 Roles = Annotated[
     list[str] | None,
-    typer.Option("--role", metavar="ROLE[:SCOPE]", help="A role the actor holds, e.g. network_team:ERKNet. May be repeated."),
+    typer.Option(
+        "--role", metavar="ROLE[:SCOPE]", callback=some_roles, help="A role the actor holds, e.g. network_team:ERKNet. May be repeated."
+    ),
 ]
 Set = Annotated[
     list[str] | None,

@@ -1,6 +1,7 @@
 """The lines of one history, as people read them: each entry with what became of the messages it queued.
 
-Promises: every word comes from the entries, their messages and the definition in force; nothing is guessed.
+Promises: every word comes from the entries, their messages and the definition in force, and what a code means from `reasons`; nothing is
+guessed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import orjson
 
 from workflow.audit.canonical import read_instant
 from workflow.audit.entry import EntryRow
+from workflow.export.reasons import words_of
 from workflow.ports import Message
 from workflow.states.definition import Definition, StatePath
 
@@ -26,7 +28,7 @@ class Line:
     """One entry, with what became of the messages it queued.
 
     Attributes:
-        reasons: code and, where the definition has one, the words of every reason of a refusal or of a report.
+        reasons: code and words of every reason of a refusal or of a report; no words for a code of a host's own check.
         deadlines: (timer, due instant) of those armed or moved; None for one that stands still.
         messages: (kind, name, reader, what became of it).
         suppressed: notices that a later rung of a ladder overtook.
@@ -74,7 +76,7 @@ def _line(row: EntryRow, messages: Sequence[Message], definition: Definition | N
     moved = [(one["timer"], one["after"]) for one in said.get("moved", ())]
     return Line(
         row=row,
-        reasons=tuple((one["code"], words.get(one["code"], "")) for one in said.get("reasons", ())),
+        reasons=tuple((one["code"], words_of(one, words)) for one in said.get("reasons", ())),
         roles=tuple(said.get("roles", ())),
         deadlines=tuple((timer, read_instant(due) if due else None) for timer, due in [*armed, *moved]),
         disarmed=tuple(said.get("disarmed", ())),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx2
 from authlib.common.errors import AuthlibBaseError
@@ -26,10 +27,13 @@ from joserfc.jwk import KeySet
 from workflow.errors import WorkflowError
 from workflow.settings import OidcSettings
 
-ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
+ALGORITHMS = ["RS256", "PS256", "ES256"]
 LEEWAY_SECONDS = 60
 TIMEOUT_SECONDS = 10.0
-SCOPE = "openid"
+SCOPES = {"email": "openid email", "preferred_username": "openid profile"}
+"""What is asked for, by the claim that says who somebody is; for any other one ``openid`` (OpenID Connect Core 1.0 §5.4)."""
+_NEEDED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+_NOT_RIGHT = "The sign-in provider does not answer as it should. Try again in a moment."
 
 
 class OidcError(WorkflowError):
@@ -67,7 +71,7 @@ class OpenIdProvider:
             client_id=self._settings.client_id,
             response_type="code",
             redirect_uri=self._redirect_uri,
-            scope=SCOPE,
+            scope=SCOPES.get(self._settings.claim, "openid"),
             state=kept["state"],
             nonce=kept["nonce"],
             code_challenge=create_s256_code_challenge(kept["verifier"]),
@@ -90,16 +94,20 @@ class OpenIdProvider:
         who = claims.get(self._settings.claim)
         if not isinstance(who, str) or not who:
             raise OidcError(f"The provider does not say your {self._settings.claim!r}, so it is not known who you are.")
+        if self._settings.claim == "email" and claims.get("email_verified") is False:
+            # Anybody can enter a colleague's address where it is not verified (OpenID Connect Core 1.0 §5.7).
+            raise OidcError("The provider has not verified your address, so it does not say who you are.")
         return who
 
     def _exchange(self, code: str, verifier: str) -> Mapping[str, Any]:
         data = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri, "code_verifier": verifier}
-        auth = (self._settings.client_id, self._settings.client_secret)
+        # RFC 6749 §2.3.1: both are encoded as in a form before they go into the header.
+        auth = (quote_plus(self._settings.client_id), quote_plus(self._settings.client_secret))
         return self._asked("POST", self._description()["token_endpoint"], data=data, auth=auth)
 
     def _claims(self, id_token: str, access_token: str, nonce: str, *, now: datetime) -> Mapping[str, Any]:
         options = {
-            "iss": {"essential": True, "value": self._settings.issuer},
+            "iss": {"essential": True, "value": self._description()["issuer"]},
             "aud": {"essential": True, "value": self._settings.client_id},
             "nonce": {"essential": True, "value": nonce},
         }
@@ -122,7 +130,10 @@ class OpenIdProvider:
     def _keyset(self, *, is_fresh: bool = False) -> KeySet:
         with self._lock:
             if self._keys is None or is_fresh:
-                self._keys = KeySet.import_key_set(self._asked("GET", self._description()["jwks_uri"]))  # type: ignore[arg-type]  # a JWK Set
+                found = self._asked("GET", self._description()["jwks_uri"])
+                if not isinstance(found.get("keys"), list) or not all(isinstance(key, dict) for key in found["keys"]):
+                    raise OidcError(_NOT_RIGHT)
+                self._keys = KeySet.import_key_set(found)  # type: ignore[arg-type]  # a JWK Set
             return self._keys
 
     def _description(self) -> Mapping[str, Any]:
@@ -130,6 +141,8 @@ class OpenIdProvider:
             found = self._asked("GET", f"{self._settings.issuer}/.well-known/openid-configuration")
             if str(found.get("issuer", "")).rstrip("/") != self._settings.issuer:
                 raise OidcError("The provider names another issuer than the settings do.")
+            if not all(isinstance(found.get(name), str) for name in _NEEDED):
+                raise OidcError(_NOT_RIGHT)
             self._described = found
         return self._described
 
@@ -138,10 +151,10 @@ class OpenIdProvider:
             answer = httpx2.request(method, url, timeout=TIMEOUT_SECONDS, follow_redirects=False, **how)
             answer.raise_for_status()
             found = answer.json()
-        except (httpx2.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise OidcError(
                 f"The sign-in provider does not answer as it should ({type(error).__name__}). Try again in a moment."
             ) from error
         if not isinstance(found, dict):
-            raise OidcError("The sign-in provider does not answer as it should. Try again in a moment.")
+            raise OidcError(_NOT_RIGHT)
         return found

@@ -50,6 +50,7 @@ class SecureHeaders:
             return
 
         async def send_with_headers(message: Message) -> None:
+            """Put the headers on the answer's beginning."""
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():

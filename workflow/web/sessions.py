@@ -22,6 +22,9 @@ TOKEN_BYTES = 32
 SEEN_AGAIN = timedelta(minutes=1)
 """A session that was seen less than this ago is not written again, so that reading a page seldom writes."""
 
+UNTIL = "until"
+"""What a session says under this name is the instant, in ISO form, at which it is over, however often it is used."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
@@ -67,7 +70,7 @@ class Sessions:
         """Begin a sign-in under a new token; those that are over are forgotten on the way."""
         self.store.forget(until=now)
         session = Session(token=secrets.token_urlsafe(TOKEN_BYTES), actor=actor, created_at=now, seen_at=now, data=dict(data))
-        self._write(session)
+        self.store.write(self._stored(session))
         return session
 
     def read(self, token: str, *, now: datetime) -> Session | None:
@@ -87,13 +90,14 @@ class Sessions:
         session = Session(token=token, actor=stored.actor, created_at=stored.created_at, seen_at=stored.seen_at, data=data)
         if now - stored.seen_at >= SEEN_AGAIN:
             session = replace(session, seen_at=now)
-            self._write(session)
+            if not self.store.renew(self._stored(session)):
+                return None
         return session
 
     def keep(self, session: Session, data: Mapping[str, Any]) -> Session:
-        """Write what a session says from now on."""
+        """Write what a session says from now on; one that was ended meanwhile stays ended."""
         changed = replace(session, data=dict(data))
-        self._write(changed)
+        self.store.renew(self._stored(changed))
         return changed
 
     def end(self, session: Session) -> None:
@@ -104,16 +108,17 @@ class Sessions:
         """End every session of an actor; gives how many."""
         return self.store.remove_all_of(actor)
 
-    def _write(self, session: Session) -> None:
-        self.store.write(
-            StoredSession(
-                digest=session.digest,
-                actor=session.actor,
-                sealed=self.vault.seal(orjson.dumps(session.data), bound_to=_bound_to(session.digest)),
-                created_at=session.created_at,
-                seen_at=session.seen_at,
-                expires_at=min(session.seen_at + self.idle, session.created_at + self.longest),
-            )
+    def _stored(self, session: Session) -> StoredSession:
+        ends = [session.seen_at + self.idle, session.created_at + self.longest]
+        if UNTIL in session.data:
+            ends.append(datetime.fromisoformat(session.data[UNTIL]))
+        return StoredSession(
+            digest=session.digest,
+            actor=session.actor,
+            sealed=self.vault.seal(orjson.dumps(session.data), bound_to=_bound_to(session.digest)),
+            created_at=session.created_at,
+            seen_at=session.seen_at,
+            expires_at=min(ends),
         )
 
 
@@ -134,6 +139,13 @@ class MemorySessions:
     def write(self, session: StoredSession, /) -> None:
         """Write a session, new or changed."""
         self._kept[session.digest] = session
+
+    def renew(self, session: StoredSession, /) -> bool:
+        """Write a session that is there; False when it was ended meanwhile."""
+        if session.digest not in self._kept:
+            return False
+        self._kept[session.digest] = session
+        return True
 
     def remove(self, digest: str, /) -> None:
         """End a session."""

@@ -44,6 +44,7 @@ class Visit:
         session: who is signed in here; None for nobody, or where a host signs people in.
         actor: who asks, with the roles held now; None for nobody.
         system: which of the systems the page belongs to, for its heading and colour.
+        name: of the page, for the log.
     """
 
     request: Request
@@ -56,6 +57,7 @@ class Visit:
     session: Session | None = None
     actor: Actor | None = None
     system: str = "eulogin"
+    name: str = ""
     _session_before: Session | None = field(default=None, repr=False)
 
     # Asking
@@ -64,6 +66,11 @@ class Visit:
     def is_post(self) -> bool:
         """Tell whether a form was submitted."""
         return self.request.method == "POST"
+
+    @property
+    def path(self) -> str:
+        """Give the path that was asked for; unlike the whole address it has nothing of the header `Host`."""
+        return str(self.request.scope["path"])
 
     def say(self, text: str, /, **values: object) -> str:
         """Give a text in the reader's language."""

@@ -15,6 +15,7 @@ from workflow.states.verdict import Refused
 from workflow.web.eulogin.applicant import Applicant, Level, applicant
 from workflow.web.saas.requesting import catalogue_of, options_of
 from workflow.web.visit import Visit
+from workflow.web.words import title_in
 
 
 def login(visit: Visit) -> Response:
@@ -69,12 +70,17 @@ def _form(visit: Visit, who: Applicant, refused: Refused | None = None) -> Respo
 def _chosen(visit: Visit, who: Applicant) -> dict[str, Any]:
     fields, sets = who.fields, catalogue_of(visit, who).sets
     signed_in_at = fields.get("last_two_factor_at")
+
+    def title(set_name: str, key: object) -> str:
+        item = sets[set_name].get(str(key))
+        return title_in(visit.reader, set_name, str(key), item) if item else ""
+
     return {
         "who": who,
         "name": visit.engine.values(who.id).get("first_name", ""),
         "network": fields.get("network"),
-        "role": sets["cpms_roles"].get(str(fields.get("cpms_role")), {}).get("title", ""),
-        "area": sets["thematic_areas"].get(str(fields.get("thematic_area")), {}).get("title", ""),
+        "role": title("cpms_roles", fields.get("cpms_role")),
+        "area": title("thematic_areas", fields.get("thematic_area")),
         "signed_in_at": datetime.fromisoformat(str(signed_in_at)) if signed_in_at else None,
     }
 

@@ -1,6 +1,7 @@
 """My account: password, phone numbers, mobile devices, authenticator app.
 
-Promises: a factor counts only after the new device proved itself; its QR code is shown while it waits for that, and never again.
+Promises: a factor counts only after the new device proved itself; its QR code is shown while it waits for that, to the session that asked
+for it, and never again.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from workflow.checks.qr import svg
 from workflow.errors import NotFoundError
 from workflow.ports import Credential
 from workflow.states.verdict import Refused
-from workflow.web.eulogin.applicant import FACTORS, Applicant, Level, applicant, credentials, enrolled, under_enrolment
-from workflow.web.eulogin.linking import profile_of
+from workflow.web.eulogin.applicant import FACTORS, SIGNED_IN_AT, Applicant, Level, applicant, credentials, enrolled, under_enrolment
+from workflow.web.eulogin.linking import all_reasons, profile_of
 from workflow.web.visit import Visit
 
+BEGUN = "begun"
+"""Under this name a session keeps the kinds of the factors whose enrolment it began."""
 REMOVALS = {"phone": "remove_phone", "app_device": "remove_device", "totp": "remove_authenticator"}
 
 
@@ -45,7 +48,7 @@ def change_password(visit: Visit) -> Response:
     )
     if isinstance(answer, Refused):
         return _password_form(visit, answer)
-    data = dict(visit.session.data) if visit.session else {}
+    data = {SIGNED_IN_AT: visit.session.created_at.isoformat(), **visit.session.data} if visit.session else {}
     if visit.parts.sessions is not None:
         visit.parts.sessions.end_all(who.actor.id)
     visit.session = None
@@ -87,6 +90,7 @@ def add_device(visit: Visit) -> Response:
     if isinstance(answer, Refused):
         labels = {"device_name": visit.say("Name of the device"), "pin": visit.say("PIN"), "pin_confirm": visit.say("PIN once more")}
         return visit.page("eulogin/add_device.html", problems=visit.problems(answer.reasons, labels))
+    _begun_here(visit, "app_device")
     return visit.go("eulogin.initialise_device")
 
 
@@ -98,6 +102,8 @@ def initialise_device(visit: Visit) -> Response:
     if pending is None:
         return _done(visit, who) if "app_device" in enrolled(found) else visit.go("eulogin.add_device")
     _for_changes(visit)
+    if not _is_begun_here(visit, "app_device"):
+        return visit.go("eulogin.add_device")
     try:
         text = initialise_qr(visit.parts.engine.parts.vault, pending)
     except NotFoundError:  # scanned: the code is good once, and the phone asks for the confirmation now
@@ -112,6 +118,7 @@ def add_authenticator(visit: Visit) -> Response:
     if visit.is_post:
         answer = visit.fire(who.id, "add_authenticator", actor=who.actor)
         if not isinstance(answer, Refused):
+            _begun_here(visit, "totp")
             return visit.go("eulogin.confirm_authenticator")
         return visit.page("eulogin/add_authenticator.html", problems=visit.problems(answer.reasons))
     return visit.page("eulogin/add_authenticator.html")
@@ -124,7 +131,7 @@ def confirm_authenticator(visit: Visit) -> Response:
 
 def remove(visit: Visit) -> Response:
     """Ask whether a factor shall be removed, or remove it."""
-    who = applicant(visit, level=Level.TWO_FACTORS)
+    who = applicant(visit, level=Level.TWO_FACTORS, is_fresh=True)
     kind = str(visit.request.path_params["kind"])
     if kind not in enrolled(credentials(visit, who.id)):
         raise NotFoundError("factor", kind)
@@ -140,7 +147,7 @@ def remove(visit: Visit) -> Response:
 def _for_changes(visit: Visit) -> Applicant:
     """Give who is signed in strongly enough to change how the account signs in."""
     who = applicant(visit)
-    return applicant(visit, level=Level.TWO_FACTORS) if enrolled(credentials(visit, who.id)) else who
+    return applicant(visit, level=Level.TWO_FACTORS, is_fresh=True) if enrolled(credentials(visit, who.id)) else who
 
 
 def _confirm(visit: Visit, *, event: str, kind: str, template: str) -> Response:
@@ -150,6 +157,8 @@ def _confirm(visit: Visit, *, event: str, kind: str, template: str) -> Response:
     if pending is None:
         return _done(visit, who) if kind in enrolled(found) else visit.go("eulogin.account")
     _for_changes(visit)
+    if kind == "totp" and not _is_begun_here(visit, kind):
+        return visit.go("eulogin.add_authenticator")
     shown = _authenticator(visit, who, pending) if kind == "totp" else {}
     if visit.is_post:
         answer = visit.fire(who.id, event, actor=who.actor, code=visit.form.text("code"))
@@ -157,6 +166,16 @@ def _confirm(visit: Visit, *, event: str, kind: str, template: str) -> Response:
             return _done(visit, who)
         return visit.page(template, problems=visit.problems(answer.reasons, {"code": visit.say("Code")}), **shown)
     return visit.page(template, **shown)
+
+
+def _begun_here(visit: Visit, kind: str) -> None:
+    """Keep with the session that it began an enrolment."""
+    visit.keep(**{BEGUN: sorted({*(visit.kept(BEGUN) or ()), kind})})
+
+
+def _is_begun_here(visit: Visit, kind: str) -> bool:
+    """Tell whether this session began an enrolment: a new device's secret is shown to no other one, which may be somebody else's."""
+    return kind in (visit.kept(BEGUN) or ())
 
 
 def _authenticator(visit: Visit, who: Applicant, pending: Credential) -> dict[str, Any]:
@@ -185,6 +204,6 @@ def _password_form(visit: Visit, refused: Refused | None = None) -> Response:
         "new_password": visit.say("New password"),
         "new_password_confirm": visit.say("New password once more"),
     }
-    problems = visit.problems(refused.reasons if refused else (), labels)
-    username = visit.engine.values(applicant(visit).id).get("username", "")
+    username = str(visit.engine.values(applicant(visit).id).get("username", ""))
+    problems = visit.problems(all_reasons(visit, refused.reasons if refused else (), username, field="new_password"), labels)
     return visit.page("eulogin/change_password.html", problems=problems, profile=profile_of(visit, "new_password"), username=username)

@@ -7,17 +7,18 @@ a superseded and an invented link lead to the same page. Choosing a password sig
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
 from workflow.checks import read_link
-from workflow.checks.profiles import PROFILES, Profile
-from workflow.errors import NotFoundError
+from workflow.checks.profiles import PROFILES, Profile, password_faults
+from workflow.errors import NotFoundError, Reason
 from workflow.ports import CheckInput
 from workflow.states.definition import EventName
 from workflow.states.instance import Actor, InstanceId, Situation
 from workflow.states.verdict import Refused
+from workflow.web.limits import account_key
 from workflow.web.pages import address_of
 from workflow.web.visit import Visit
 
@@ -104,7 +105,7 @@ def _choose(visit: Visit, found: Link) -> Response:
 def _ask_again(visit: Visit, token: str) -> Response:
     """Ask for a new link; the answer is the same for a known and an unknown username, and takes the same time."""
     parts, username = read_link(token), visit.form.text("username")
-    is_allowed = visit.parts.limiter.may("link", address_of(visit.request)) and visit.parts.limiter.may("link", username.casefold())
+    is_allowed = visit.parts.limiter.may("link", address_of(visit.request)) and visit.parts.limiter.may("link", account_key(username))
     if parts is not None and is_allowed:
         with suppress(NotFoundError):  # an invented link reads like any other
             visit.fire(parts.instance, "request_link", actor=LINK_HOLDER, token=token, username=username)
@@ -128,11 +129,19 @@ def profile_of(visit: Visit, check: str = "password_profile") -> Profile:
     return PROFILES[str(definition.checks[check].params.get("profile", next(iter(PROFILES))))]
 
 
+def all_reasons(visit: Visit, reasons: tuple[Reason, ...], username: str, *, field: str = "password") -> tuple[Reason, ...]:
+    """Add what the rules say of a new password where the engine refused it before it asked them: the two typings differ, for example."""
+    typed, profile = visit.form.raw(field), profile_of(visit, "new_password" if field == "new_password" else "password_profile")
+    faults = password_faults(typed, profile, username=username) if typed and reasons else ()
+    known = {reason.code for reason in reasons}
+    return (*reasons, *(replace(fault, field=field) for fault in faults if fault.code not in known))
+
+
 def _password_form(visit: Visit, found: Link, refused: Refused | None = None) -> Response:
     labels = {"password": visit.say("Password"), "password_confirm": visit.say("Password once more")}
-    problems = visit.problems(refused.reasons if refused else (), labels)
     assert found.instance is not None  # noqa: S101  # a link that is alive names one
-    username = visit.engine.values(found.instance).get("username", "")
+    username = str(visit.engine.values(found.instance).get("username", ""))
+    problems = visit.problems(all_reasons(visit, refused.reasons if refused else (), username), labels)
     return visit.page("eulogin/password.html", problems=problems, token=found.token, profile=profile_of(visit), username=username)
 
 

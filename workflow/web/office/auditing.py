@@ -69,5 +69,5 @@ def bundle(visit: Visit) -> Response:
 def _auditor(visit: Visit) -> Actor:
     actor = visit.signed_in()
     if not sees_all(actor):
-        raise NotFoundError("page", visit.request.url.path)
+        raise NotFoundError("page", visit.path)
     return actor

@@ -16,6 +16,8 @@ from workflow.states.definition import StatePath
 from workflow.states.verdict import Refused
 from workflow.web.forms import NO_PROBLEMS, Problems
 from workflow.web.office.looking import (
+    FASTER,
+    deed_type,
     deeds,
     event_title,
     labels_of,
@@ -27,6 +29,7 @@ from workflow.web.office.looking import (
 )
 from workflow.web.seeing import Seen, look_for, sees_all
 from workflow.web.visit import Visit
+from workflow.web.words import recorded_in
 
 MOST_ENTRIES = 500
 """Of the history that a page shows; the whole is in the printable trace."""
@@ -47,12 +50,12 @@ def request(visit: Visit) -> Response:
 
 def _fire(visit: Visit, seen: Seen, event: str) -> Response:
     actor, form = visit.signed_in(), visit.form
-    type_ = next((found for name, found in seen.definition.events.items() if name == event and not found.is_engine), None)
+    type_ = deed_type(seen.definition, event)
     if type_ is None:
         raise NotFoundError("event", event)
     version = form.text("version")
-    fresh = visit.say("Somebody was faster: the request has changed since you opened it. Look again before you decide.")
-    if version.isdigit() and int(version) != seen.instance.version:
+    fresh = visit.say(FASTER)
+    if version not in {"", str(seen.instance.version)}:
         # Somebody acted since the page was shown: the reader looks again before deciding on what is no longer there.
         return _show(visit, seen, notice=fresh, code=409)
     try:
@@ -117,6 +120,7 @@ def _show(
         "lines": list(reversed(_lines(visit, seen))),
         "event_title": lambda name: visit.say(event_title(seen.definition, name)),
         "path_title": lambda path: visit.say(state_title(seen.definition, StatePath(path))) if path in seen.definition.states else path,
+        "recorded": lambda message: recorded_in(visit.reader, message),
         "sent": SENT,
         "may_audit": sees_all(visit.signed_in()),
         "has_bundle": visit.parts.bundle is not None,

@@ -53,6 +53,8 @@ def begin_oidc(visit: Visit) -> Response:
     provider = _provider(visit)
     if visit.actor is not None:  # whom another page sends here stays signed in
         return RedirectResponse(_next(visit), status_code=303)
+    if visit.request.headers.get("sec-fetch-site") == "cross-site":
+        return visit.go("office.sign_in")  # another site begins no sign-in here, and ends none
     begun = provider.begin()
     visit.sign_in("", {"kind": "oidc", **begun.kept, "next": visit.query("next")})
     return RedirectResponse(begun.url, status_code=303)

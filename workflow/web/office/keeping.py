@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,13 +17,15 @@ from workflow.states.definition import RoleName
 from workflow.states.graph import svg
 from workflow.states.instance import ActorId, Delegation
 from workflow.web.forms import NO_PROBLEMS
-from workflow.web.office.looking import OPERATORS, holds, state_title
+from workflow.web.office.looking import OPERATORS, holds, sight, state_title
 from workflow.web.seeing import sees_all
 from workflow.web.visit import Visit
 
 PAGE_ROWS = 25
+MESSAGE_STATES = frozenset({"dead", "queued", "leased", "done", "superseded", "all"})
 COUNTED = 5_000
-"""Requests that the definition's page counts by state."""
+"""Requests that the definition's page counts by state, at most."""
+COUNTED_AT_ONCE = 500
 
 
 def delegations(visit: Visit) -> Response:
@@ -58,8 +60,8 @@ def _delegation(visit: Visit) -> Delegation:
     instants: dict[str, datetime] = {}
     for name, days in (("starts", 0), ("ends", 1)):
         try:
-            instants[name] = datetime.fromisoformat(form.text(name)).replace(tzinfo=zone) + timedelta(days=days)
-        except ValueError:
+            instants[name] = (datetime.fromisoformat(form.text(name)).replace(tzinfo=zone) + timedelta(days=days)).astimezone(UTC)
+        except (ValueError, OverflowError):  # none, or one at the ends of the calendar
             reasons.append(Reason(code="value_missing", message="A date is needed.", field=name))
     if not form.text("deputy"):
         reasons.append(Reason(code="value_missing", message="Somebody is needed.", field="deputy"))
@@ -81,6 +83,8 @@ def _delegation(visit: Visit) -> Delegation:
 def roles(visit: Visit) -> Response:
     """Show who holds which role of a definition."""
     actor = visit.signed_in()
+    if not actor.grants:  # a host may let in people who are no staff
+        raise NotFoundError("page", "roles")
     found = []
     for name in _names(visit):
         in_force = visit.engine.newest(name)
@@ -98,18 +102,18 @@ def roles(visit: Visit) -> Response:
 
 
 def definition(visit: Visit) -> Response:
-    """Show a definition as a picture, with how many requests are in each state."""
-    visit.signed_in()
+    """Show a definition as a picture, with how many of the requests that the reader may see are in each state."""
+    found = sight(visit)
     name = str(visit.request.path_params["name"])
     in_force = visit.engine.newest(name)
     counts: dict[str, int] = {}
-    after, total = None, 0
-    while total < COUNTED:
-        page = visit.engine.instances(InstanceQuery(definition=name, after=after, limit=500))
+    after = None
+    for _ in range(COUNTED // COUNTED_AT_ONCE):
+        page = found.instances(InstanceQuery(definition=name, after=after, limit=COUNTED_AT_ONCE))
         for situation in page.rows:
             path = situation.instance.state
             counts[path] = counts.get(path, 0) + 1
-        total, after = total + len(page.rows), page.next
+        after = page.next
         if after is None:
             break
     plan = in_force.world.definition
@@ -145,7 +149,7 @@ def outbox(visit: Visit) -> Response:
             raise RefusedError((reason,))
         is_due = retry(visit.engine, visit.form.text("message"), actor=actor)
         said = visit.say("The message is due again.") if is_due else visit.say("This message was not given up, so nothing was changed.")
-    state = visit.query("state") or "dead"
+    state = visit.query("state") if visit.query("state") in MESSAGE_STATES else "dead"
     with visit.engine.reads() as reads:
         page = reads.messages(MessageQuery(state=None if state == "all" else state, after=visit.query("after") or None, limit=PAGE_ROWS))
     shown: dict[str, Any] = {"rows": page.rows, "next": page.next, "state": state, "may_retry": holds(actor, OPERATORS), "said": said}

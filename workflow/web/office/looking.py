@@ -5,6 +5,7 @@ Promises: an onboarding that one may not see reads like one that does not exist.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ from workflow.web.words import title_in
 OPERATORS = frozenset({"administrator", "helpdesk"})
 """Roles, held without a scope, that look after messages."""
 SOON = timedelta(days=1)
+FASTER = "Somebody was faster: the request has changed since you opened it. Look again before you decide."
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 ASSIGNEE = FieldName("assignee")
 """A field of this name says who takes care of a request; whoever may be chosen for it are the holders of the event's own roles."""
 
@@ -174,6 +177,12 @@ def deeds(visit: Visit, seen: Seen) -> list[Deed]:
     return found
 
 
+def deed_type(definition: Definition, event: str) -> EventType | None:
+    """Give an event that belongs into the back office, None for any other: a sign-in, say, has a page of its own with limits of its own."""
+    found = next((type_ for name, type_ in definition.events.items() if name == event and not type_.is_engine), None)
+    return found if found is not None and _is_for_staff(definition, found) else None
+
+
 def _is_for_staff(definition: Definition, type_: EventType) -> bool:
     """Tell whether an event belongs into the back office: some role of people fires it, and it takes no secret."""
     roles = [definition.roles[name] for name in type_.by]
@@ -231,7 +240,7 @@ def payload_of(form: Form, type_: EventType, *, prefix: str = "") -> dict[str, o
         elif one.type is FieldType.BOOLEAN:
             payload[str(name)] = form.is_ticked(prefix + name)
         elif given:
-            is_number = one.type is FieldType.INTEGER and given.lstrip("-").isdigit()
+            is_number = one.type is FieldType.INTEGER and _NUMBER.fullmatch(given)
             payload[str(name)] = int(given) if is_number else given
     return payload
 

@@ -8,11 +8,11 @@ from typing import Any
 from starlette.responses import Response
 
 from workflow.engine.finding import find
-from workflow.errors import NotFoundError
+from workflow.errors import ConflictError, NotFoundError
 from workflow.ports import InstanceQuery, WorkQuery
-from workflow.states.instance import InstanceId
+from workflow.states.instance import Actor, InstanceId
 from workflow.states.verdict import Refused
-from workflow.web.office.looking import Row, event_title, grouped, payload_of, rows_of, sight, state_title
+from workflow.web.office.looking import FASTER, Row, deed_type, event_title, grouped, payload_of, rows_of, sight, state_title
 from workflow.web.seeing import Seen, Sight, look_for
 from workflow.web.visit import Visit
 
@@ -80,32 +80,27 @@ def decide_many(visit: Visit) -> Response:
     """Fire one event on several requests; each result is told, and none stands in the way of another."""
     actor, form = visit.signed_in(), visit.form
     chosen, event = form.texts("instance")[:MOST_AT_ONCE], form.text("event")
-    results: list[dict[str, Any]] = []
-    for instance in dict.fromkeys(chosen):
-        try:
-            seen = look_for(visit.engine, instance, actor)
-        except NotFoundError:
-            results.append(
-                {
-                    "id": instance,
-                    "title": "",
-                    "reasons": visit.problems(()).reasons,
-                    "is_done": False,
-                    "words": visit.say("There is no such request."),
-                }
-            )
-            continue
-        type_ = next((found for name, found in seen.definition.events.items() if name == event and not found.is_engine), None)
-        if type_ is None:
-            results.append({"id": instance, "reasons": (), "is_done": False, "words": visit.say("This cannot be done with it.")})
-            continue
-        answer = visit.fire(instance, event, payload_of(form, type_), actor=actor)
-        if isinstance(answer, Refused):
-            results.append({"id": instance, "reasons": visit.problems(answer.reasons).reasons, "is_done": False, "words": ""})
-        else:
-            words = visit.say(state_title(seen.definition, answer.instance.state))
-            results.append({"id": instance, "reasons": (), "is_done": True, "words": words})
+    results = [_decided(visit, instance, event, actor) for instance in dict.fromkeys(chosen)]
     return visit.page("office/decided.html", results=results, event=event, **_frame(visit))
+
+
+def _decided(visit: Visit, instance: str, event: str, actor: Actor) -> dict[str, Any]:
+    """Fire an event on one request; gives what became of it."""
+    result: dict[str, Any] = {"id": instance, "is_found": True, "is_done": False, "reasons": (), "words": ""}
+    try:
+        seen = look_for(visit.engine, instance, actor)
+    except NotFoundError:
+        return {**result, "is_found": False, "words": visit.say("There is no such request.")}
+    type_ = deed_type(seen.definition, event)
+    if type_ is None:
+        return {**result, "words": visit.say("This cannot be done with it.")}
+    try:
+        answer = visit.fire(instance, event, payload_of(visit.form, type_), actor=actor)
+    except ConflictError:
+        return {**result, "words": visit.say(FASTER)}
+    if isinstance(answer, Refused):
+        return {**result, "reasons": visit.problems(answer.reasons).reasons}
+    return {**result, "is_done": True, "words": visit.say(state_title(seen.definition, answer.instance.state))}
 
 
 def board(visit: Visit) -> Response:
@@ -183,4 +178,4 @@ def _states(visit: Visit) -> list[tuple[str, str]]:
 
 def _frame(visit: Visit) -> dict[str, Any]:
     with visit.engine.reads() as reads:
-        return {"definitions": reads.names("definition"), "path": visit.request.url.path, "event_title": event_title}
+        return {"definitions": reads.names("definition"), "path": visit.path, "event_title": event_title}

@@ -53,7 +53,7 @@ def phone(visit: Visit) -> Response:
 def development(visit: Visit) -> Development:
     """Give what is simulated; outside development there is no such page."""
     if visit.parts.development is None:
-        raise NotFoundError("page", visit.request.url.path)
+        raise NotFoundError("page", visit.path)
     return visit.parts.development
 
 

@@ -16,7 +16,9 @@ from workflow.states.catalogue import Catalogue, choices
 from workflow.states.definition import EventName, FieldName
 from workflow.states.verdict import Refused
 from workflow.web.eulogin.applicant import Applicant, Level, applicant
+from workflow.web.language import collated
 from workflow.web.visit import Visit
+from workflow.web.words import title_in
 
 PAGES = ("Application", "Organisation", "Access profile", "Recap and submission")
 NUMBERS = {"application": 1, "organisation": 2, "profile": 3, "recap": 4}
@@ -42,6 +44,9 @@ def _take(visit: Visit, who: Applicant) -> Response:
         if codes & _MOVED:
             visit.flash(visit.say("That page was answered already; this is where your request is now."))
             return visit.go("saas.request") if _number(who) else visit.go("saas.status")
+        if "request_under_way" in codes:  # the page of the request that is under way says where it is
+            visit.flash(visit.say("A request is under way already."))
+            return visit.go("saas.status")
         return _show(visit, who, answer.reasons)
     if event == "submit_request":
         visit.flash(visit.say("Your request is submitted. You get a mail as soon as somebody has decided."))
@@ -110,15 +115,17 @@ def catalogue_of(visit: Visit, who: Applicant) -> Catalogue:
     return catalogue
 
 
-def titles(items: Mapping[str, Mapping[str, object]]) -> list[tuple[str, str]]:
-    """Give keys with their titles, by title."""
-    return sorted(((key, str(item.get("title", key))) for key, item in items.items()), key=lambda pair: pair[1].casefold())
+def titles(visit: Visit, set_name: str, items: Mapping[str, Mapping[str, object]]) -> list[tuple[str, str]]:
+    """Give keys with their titles in the reader's language, by title."""
+    found = [(key, title_in(visit.reader, set_name, key, item)) for key, item in items.items()]
+    return sorted(found, key=lambda pair: collated(pair[1]))
 
 
 def options_of(visit: Visit, who: Applicant, event: str, field: str, others: Mapping[str, object]) -> list[tuple[str, str]]:
     """Give what a value of an event's payload may be, after the others that were chosen."""
     payload = visit.engine.in_force(who.id).world.definition.events[EventName(event)].payload
-    return titles(choices(payload[FieldName(field)], others, catalogue_of(visit, who)))
+    rule = payload[FieldName(field)].catalogue
+    return titles(visit, rule.set_name if rule else "", choices(payload[FieldName(field)], others, catalogue_of(visit, who)))
 
 
 def _organisation(visit: Visit, who: Applicant) -> dict[str, Any]:
@@ -128,11 +135,13 @@ def _organisation(visit: Visit, who: Applicant) -> dict[str, Any]:
     network = visit.form.text("network") or visit.query("network")
     country = visit.form.text("country") or visit.query("country")
     present = {str(item["country"]) for item in centres.values() if item["network"] == network}
-    countries = [(key, title) for key, title in titles(catalogue_of(visit, who).sets["countries"]) if key in present]
+    countries = [(key, title) for key, title in titles(visit, "countries", catalogue_of(visit, who).sets["countries"]) if key in present]
     country = country if country in present else ""
     found = options_of(visit, who, "choose_organisation", "centre", {"network": network, "country": country}) if network and country else []
     return {
-        "networks": [(key, f"{key}: {item['title']}") for key, item in sorted(networks.items(), key=lambda pair: pair[0].casefold())],
+        "networks": sorted(
+            ((key, f"{key}: {title}") for key, title in titles(visit, "networks", networks)), key=lambda pair: collated(pair[0])
+        ),
         "countries": countries,
         "centres": found,
         "network": network if network in networks else "",
@@ -143,15 +152,12 @@ def _organisation(visit: Visit, who: Applicant) -> dict[str, Any]:
 def _profiles(visit: Visit, who: Applicant) -> list[tuple[str, str, str]]:
     items = catalogue_of(visit, who).sets["profiles"]
     found = options_of(visit, who, "choose_profiles", "profiles", who.fields)
-    needs: dict[str, Any] = {key: items[key].get("needs", ()) for key, _ in found}
-    return [
-        (
-            key,
-            title,
-            visit.say("Tick {others} too.", others=", ".join(str(items[other]["title"]) for other in needs[key])) if needs[key] else "",
-        )
-        for key, title in found
-    ]
+    hints = []
+    for key, _ in found:
+        needs: Any = items[key].get("needs", ())
+        others = ", ".join(title_in(visit.reader, "profiles", other, items[other]) for other in needs)
+        hints.append(visit.say("Tick {others} too.", others=others) if others else "")
+    return [(key, title, hint) for (key, title), hint in zip(found, hints, strict=True)]
 
 
 def _centre(visit: Visit, who: Applicant) -> str:
@@ -164,7 +170,7 @@ def summary(visit: Visit, who: Applicant) -> list[tuple[str, str]]:
     fields, sets = who.fields, catalogue_of(visit, who).sets
 
     def title(set_name: str, key: object) -> str:
-        return str(sets[set_name].get(str(key), {}).get("title", key))
+        return title_in(visit.reader, set_name, str(key), sets[set_name].get(str(key), {}))
 
     chosen = fields.get("profiles") or ()
     profiles = ", ".join(title("profiles", key) for key in chosen) if isinstance(chosen, tuple | list) else ""

@@ -41,6 +41,9 @@
   // A form is submitted once.
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if ("download" in form.dataset) {
+      return; // answered with a file: this page stays
+    }
     if (form.dataset.sent) {
       event.preventDefault();
       return;
