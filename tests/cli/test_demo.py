@@ -143,12 +143,13 @@ def test_everybody_is_told(told: Said, lines: Sequence[Line]) -> None:
 
 
 def test_it_reads_well_in_eighty_columns_without_colours(lines: Sequence[Line]) -> None:
-    """Printed into a pipe there are no escape sequences, and no line is wider than 80 characters."""
+    """Printed into a pipe there are no escape sequences, no line is wider than 80 characters, and days off are named."""
     said = workflow("demo")
     assert (said.code, said.err) == (0, "")
     assert "\x1b" not in said.out
     assert [line for line in said.out.splitlines() if len(line) > 80] == []
     assert re.search(r"chain +verified", said.out)
+    assert said.out.count("did not count: the pause of 04:00:00, weekend, Easter Monday") == 2, "of the reminder and of the escalation"
 
 
 def test_a_kept_demo_is_not_written_over(told: Said, folder: Path) -> None:

@@ -25,6 +25,10 @@ BATCH = 2_000
 MOST_ROUNDS = 1_000_000
 
 
+MOST_NOTE_BYTES = 65_536
+"""Of a checkpoint's file; one of ours has a few hundred bytes, and a file without end is none."""
+
+
 class SigningVault(Protocol):
     """What a vault needs for checkpoints."""
 
@@ -155,7 +159,8 @@ def read_given(place: Path) -> Given:
     """
     file = place / "checkpoint" if place.is_dir() else place
     try:
-        note = file.read_bytes().decode()
+        with file.open("rb") as opened:
+            note = opened.read(MOST_NOTE_BYTES).decode()
     except OSError:
         raise NotFoundError("checkpoint", str(file)) from None
     except UnicodeDecodeError:

@@ -6,7 +6,16 @@ import json
 import sys
 from typing import Final
 
-from workflow.errors import AuditError, ConflictError, DefinitionError, NotFoundError, RefusedError, SettingsError, WorkflowError
+from workflow.errors import (
+    AuditError,
+    ConflictError,
+    CursorError,
+    DefinitionError,
+    NotFoundError,
+    RefusedError,
+    SettingsError,
+    WorkflowError,
+)
 
 OK: Final = 0
 FINDINGS: Final = 1
@@ -36,6 +45,8 @@ def code_of(error: WorkflowError) -> int:
             return FINDINGS
         case NotFoundError():
             return NOT_FOUND
+        case CursorError():
+            return USAGE
         case ConflictError():
             return CONFLICT
         case _:

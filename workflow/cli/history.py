@@ -225,7 +225,8 @@ def exceptions(
         output.emit({"histories": found.histories, "entries": found.entries, "refusals": dict(found.refusals.most_common())} | said)
         return
     output.say(f"{found.histories} histories, {found.entries} entries")
-    output.say("\noverrides: 0 (the engine knows no way around a guard, a role or a deadline)", style="bold")
+    output.say("\noverrides: the engine knows none", style="bold")
+    output.say("  There is no way around a guard, a role or a deadline; `workflow audit conform` judges every entry again.")
     for name, listed in sections.items():
         output.say(f"\n{name}: {len(listed)}", style="bold")
         rows = [(one.instance_id, str(one.sequence), output.local(one.occurred_at), one.event, one.actor, one.detail) for one in listed]

@@ -34,10 +34,11 @@ def some_roles(values: list[str] | None) -> list[str] | None:
     from workflow.states.instance import Grant
 
     try:
-        for value in values or ():
-            Grant.read(value)
+        grants = [Grant.read(value) for value in values or ()]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    if not all(grant.role for grant in grants):
+        raise typer.BadParameter("A role has a name: ROLE or ROLE:SCOPE.")
     return values
 
 

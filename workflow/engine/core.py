@@ -21,7 +21,7 @@ from workflow.engine.starting import new_instance_id, start_once
 from workflow.engine.sweeping import Ticked, sweep
 from workflow.engine.turn import attempts, engine_event, fetch, fire_once, settle_once
 from workflow.errors import NotFoundError
-from workflow.ports import Document, InstanceQuery, Loaded, Page, Reads, SealedValue, Store, UnitOfWork, WorkQuery
+from workflow.ports import SYSTEM, Document, InstanceQuery, Loaded, Page, Reads, SealedValue, Store, UnitOfWork, WorkQuery
 from workflow.states.definition import EventName
 from workflow.states.effects import Work
 from workflow.states.instance import Actor, ActorId, Delegation, Event, Instance, InstanceId, Situation
@@ -371,6 +371,6 @@ class Engine:
 
 def _load(uow: UnitOfWork, instance_id: InstanceId) -> Turn[Loaded]:
     loaded: Loaded = yield Call(lambda: uow.load(instance_id))
-    if loaded.situation is None:
+    if loaded.situation is None or instance_id == SYSTEM:  # the system's own chain is no onboarding
         raise NotFoundError("instance", instance_id)
     return loaded

@@ -10,17 +10,18 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import isawaitable
+from ipaddress import ip_address, ip_network
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.status import HTTP_303_SEE_OTHER
+from starlette.status import HTTP_303_SEE_OTHER, HTTP_500_INTERNAL_SERVER_ERROR
 
 from workflow.errors import ConflictError, CursorError, NotFoundError, RefusedError, StoreError, WorkflowError
 from workflow.states.instance import Actor
@@ -33,8 +34,17 @@ from workflow.web.visit import Visit
 _log = logging.getLogger(__name__)
 
 SESSION_COOKIE = "session"
+IPV6_BITS = 64
+NUL = "\x00"
+"""A character that nobody types and that PostgreSQL takes in no text."""
 PREFERENCE_SECONDS = 365 * 86_400
+LONGEST_LENGTH = 10
+"""Digits of a length; more are no length."""
 Page = Callable[[Visit], Response]
+
+
+class PageFailedError(WorkflowError):
+    """A page met an error that nobody expected; its answer is made already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +66,7 @@ class Room:
         """Give the route of a page; `posts` lets it take forms as well as be asked for."""
 
         async def endpoint(request: Request) -> Response:
+            """Read the form, then serve the page in a thread of its own."""
             began = time.monotonic()
             form, refused = await _read_form(request)
             if refused is not None:
@@ -73,8 +84,9 @@ class Room:
         request.state.began = began
         token = request.cookies.get(cookie_name(VISIT_COOKIE, is_https=is_https), "")
         visit_value = token if 0 < len(token) <= LONGEST_COOKIE else new_visit()
+        response: Response | None = None
         try:
-            with parts.engine_of(request) as engine:
+            with suppress(PageFailedError), parts.engine_of(request) as engine:
                 visit = Visit(
                     request=request,
                     parts=parts,
@@ -85,6 +97,7 @@ class Room:
                     form=form,
                     actor=actor,
                     system=self.system,
+                    name=f"{function.__module__}.{function.__name__}",
                 )
                 cookie = request.cookies.get(cookie_name(SESSION_COOKIE, is_https=is_https), "")
                 if parts.sessions is not None and 0 < len(cookie) <= LONGEST_COOKIE:
@@ -93,10 +106,15 @@ class Room:
                     visit.actor = self.who(visit)
                 response = for_scripts(request, self._answer(visit, function))
                 _set_cookies(response, visit, before=cookie, is_new_visit=visit_value != token)
-                return response
+                if response.status_code == HTTP_500_INTERNAL_SERVER_ERROR:
+                    # Through the block, so that a host rolls its transaction back; a refusal is no error and is kept.
+                    raise PageFailedError("The page failed; the log says why.")
         except StoreError as error:
             _log.error("The database cannot be used: %s", error)
-            return _plain("The database cannot be reached. Nothing was changed; try again in a moment.", 503)
+            words = reader_of(request, parts).say("The database cannot be reached. Nothing was changed; try again in a moment.")
+            return _plain(words, 503)
+        assert response is not None  # noqa: S101  # made before anything is raised that is not raised on
+        return response
 
     def _answer(self, visit: Visit, function: Page) -> Response:
         try:
@@ -104,6 +122,8 @@ class Room:
                 visit.request.headers, token=visit.form.raw(TOKEN_FIELD), expected=visit.token, base_url=visit.parts.base_url
             ):
                 return visit.page("fault.html", code=403, title="This form is too old", what=_STALE)
+            if NUL in visit.path or any(NUL in value for value in visit.request.query_params.values()):
+                return self._fault_page(visit, NotFoundError("page", ""))
             rate = "form" if visit.is_post else "page"
             if not visit.parts.limiter.may(rate, address_of(visit.request)):
                 return _too_many(visit)
@@ -118,14 +138,15 @@ class Room:
         match error:
             case NotSignedInError() if self.sign_in is not None:
                 # The way back is a path of our own, never an address.
-                return RedirectResponse(f"{visit.url(self.sign_in)}?next={quote(visit.request.url.path)}", status_code=303)
+                return RedirectResponse(f"{visit.url(self.sign_in)}?next={quote(visit.path)}", status_code=303)
             case RefusedError():
                 return visit.page("fault.html", problems=visit.problems(error.reasons), title="This is not possible now", what="")
         for kind, (code, title, what) in FAULTS.items():
             if isinstance(error, kind):
                 return visit.page("fault.html", code=code, title=title, what=what or error.explain())  # type: ignore[attr-defined]  # WorkflowErrors only
         number = secrets.token_hex(4)
-        _log.error("The page %s failed, number %s", visit.request.url.path, number, exc_info=error)
+        # Not the address: that of a link is a secret.
+        _log.error("The page %s failed, number %s", visit.name, number, exc_info=error)
         return visit.page("fault.html", code=500, title="Something went wrong on our side", what=_OURS, number=number)
 
 
@@ -137,7 +158,7 @@ FAULTS: dict[type[Exception], tuple[int, str, str]] = {
     NotFoundError: (404, "There is no such page", _NOT_FOUND),
     HTTPException: (404, "There is no such page", _NOT_FOUND),
     CursorError: (400, "This list has changed", "Begin again with its first page."),
-    ConflictError: (409, "Somebody was faster", ""),
+    ConflictError: (409, "Somebody was faster", "What you opened has changed meanwhile. Open it again and look before you go on."),
     WorkflowError: (400, "This did not work", ""),
 }
 """Errors that a reader can act on: code, title, and what to do (the error's own words when empty). The first that fits holds."""
@@ -158,8 +179,18 @@ def reader_of(request: Request, parts: SiteParts) -> Reader:
 
 
 def address_of(request: Request) -> str:
-    """Give the address a request came from, as the server saw it; no header can change it."""
-    return request.client.host if request.client else ""
+    """Give the address a request came from, as the server saw it; no header of a stranger can change it.
+
+    Of an IPv6 address the network of 64 bits: whoever has one address there has all of them.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:  # a socket of this machine has no address
+        return host
+    if found.version == 4:  # noqa: PLR2004  # its addresses are handed out one by one
+        return str(found)
+    return str(found.ipv4_mapped or ip_network((found, IPV6_BITS), strict=False))
 
 
 def _too_many(visit: Visit) -> Response:
@@ -173,17 +204,21 @@ async def _read_form(request: Request) -> tuple[Form, Response | None]:
     if request.method != "POST":
         return EMPTY_FORM, None
     length = request.headers.get("content-length", "")
-    if not length.isdigit():
+    if not (length.isascii() and length.isdigit() and len(length) <= LONGEST_LENGTH):
         return EMPTY_FORM, _plain("A form says how long it is.", 411)
     if int(length) > LONGEST_FORM_BYTES:
         return EMPTY_FORM, _plain("This form is too long.", 413)
-    if request.headers.get("content-type", "").partition(";")[0] not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+    # No other kind: a multipart form names the encoding of its texts itself, and reading some encodings takes seconds.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return EMPTY_FORM, _plain("A form is sent as a form.", 415)
     try:
-        async with request.form(max_files=0, max_fields=MOST_FIELDS) as data:
-            return Form.read(data), None
-    except (HTTPException, MultiPartException):
+        async with request.form(max_fields=MOST_FIELDS) as data:
+            form = Form.read(data)
+    except HTTPException:
         return EMPTY_FORM, _plain("This form cannot be read.", 400)
+    if any(NUL in value for values in form.values.values() for value in values):
+        return EMPTY_FORM, _plain("This form cannot be read.", 400)
+    return form, None
 
 
 def _plain(text: str, code: int) -> Response:

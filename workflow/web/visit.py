@@ -160,12 +160,24 @@ class Visit:
     # Acting
 
     def fire(
-        self, instance_id: str, event: str, given: Mapping[str, object] = NOTHING, /, *, actor: Actor, **payload: object
+        self,
+        instance_id: str,
+        event: str,
+        given: Mapping[str, object] = NOTHING,
+        /,
+        *,
+        actor: Actor,
+        seen_version: int | None = None,
+        **payload: object,
     ) -> Accepted | Refused:
-        """Fire an event; a refusal is given back with every reason and is recorded by then."""
+        """Fire an event; a refusal is given back with every reason and is recorded by then.
+
+        Raises:
+            ConflictError: the reader has seen another version than the present one.
+        """
         happening = Event(name=EventName(event), actor=actor, payload={**given, **payload})
         try:
-            return self.engine.fire(instance_id, happening)
+            return self.engine.fire(instance_id, happening, expected_version=seen_version)
         except RefusedError as error:
             return Refused(reasons=error.reasons, sequence=error.sequence)
 

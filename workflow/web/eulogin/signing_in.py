@@ -93,7 +93,7 @@ def code(visit: Visit) -> Response:
     answer: Accepted | Refused = Refused(reasons=(WRONG,))
     if instance is not None:
         payload = {"password": str(visit.kept("password")), "method": CODE_METHODS[method], "code": visit.form.text("code")}
-        answer = visit.fire(instance, "sign_in_two_factor", actor=VISITOR, **payload)
+        answer = visit.fire(instance, "sign_in_two_factor", payload, actor=VISITOR)
     else:
         _hash_for_nobody(visit, str(visit.kept("password")))
     visit.level(visit.request.state.began)

@@ -59,7 +59,7 @@ def _fire(visit: Visit, seen: Seen, event: str) -> Response:
         # Somebody acted since the page was shown: the reader looks again before deciding on what is no longer there.
         return _show(visit, seen, notice=fresh, code=409)
     try:
-        answer = visit.fire(seen.instance.id, event, payload_of(form, type_), actor=actor)
+        answer = visit.fire(seen.instance.id, event, payload_of(form, type_), actor=actor, seen_version=seen.instance.version)
     except ConflictError:
         return _show(visit, look_for(visit.engine, seen.instance.id, actor), notice=fresh, code=409)
     if isinstance(answer, Refused):
