@@ -127,7 +127,7 @@ def test_request_is_submitted_with_comments(anna, comments):
     assert comments == anna.values.get("comments")
     assert "We have received your request for access" == anna.subjects[-1]
     work = anna.house.engine.work_of(TESS).rows
-    assert {"approve", "reject", "ask_information"} == {row.event for _, row in work}
+    assert {"approve", "reject", "ask_information", "assign"} == {row.event for _, row in work}
 
 
 @pytest.mark.parametrize("missing", ["network", "country", "centre"])

@@ -185,9 +185,10 @@ class Surfer:
                 field_.fill(value)
 
     def press(self, name: str) -> Page:
-        """Press a button or follow a link by its words."""
-        found = self.page.get_by_role("button", name=name, exact=True)
-        (found if found.count() else self.page.get_by_role("link", name=name, exact=True)).first.click()
+        """Press a button or follow a link by its words, as soon as it is there."""
+        button, link = (self.page.get_by_role(role, name=name, exact=True) for role in ("button", "link"))
+        button.or_(link).first.wait_for()
+        (button if button.count() else link).first.click()
         return self.page
 
     @property

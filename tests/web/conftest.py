@@ -8,9 +8,10 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser
 
+from tests.support.door import Door
 from tests.support.houses import box, database, house, mail_trap, published_template
 from tests.support.live import LiveSite, Surfer, chromium, serving
-from tests.support.onboarding import House
+from tests.support.onboarding import House, Onboarding
 
 __all__ = ["box", "database", "house", "mail_trap", "published_template"]
 
@@ -43,3 +44,15 @@ def surfer(browser: Browser, site: LiveSite) -> Iterator[Callable[..., Surfer]]:
 
         yield open_one
         assert [] == [fault for one in opened for fault in one.wrong]
+
+
+@pytest.fixture
+def door(house: House) -> Door:
+    """The site without a server, for a browser without scripts."""
+    return Door(house)
+
+
+@pytest.fixture
+def jane(house: House) -> Onboarding:
+    """Jane, who has not registered yet."""
+    return house.person()

@@ -14,6 +14,7 @@ def test_the_queue_shows_new_requests_by_itself(site: LiveSite, surfer: Callable
     tess.page.clock.install()
     tess.is_staff("tess")
     rows = tess.page.locator("#rows tbody tr")
+    rows.first.wait_for()
     assert 1 == rows.count()
     second = site.house.person().requested()
     tess.page.clock.run_for(21_000)
