@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page
 
 from tests.support.live import LiveSite, Surfer
-from tests.support.onboarding import ERKNET, HAL, PASSWORD, TESS, Onboarding
+from tests.support.onboarding import HAL, PASSWORD, TESS, Onboarding
 from workflow.web.pages import SESSION_COOKIE
 
 Surfers = Callable[..., Surfer]
