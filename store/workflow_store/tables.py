@@ -132,7 +132,6 @@ def _history(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
         _column("data", sa.Text),
         postgresql_with={"fillfactor": 80},
     )
-    sa.Index(f"{prefix}instances_state_idx", instances.c.definition, instances.c.state, instances.c.id)
     sa.Index(f"{prefix}instances_subject_idx", instances.c.subject, instances.c.id)
     entries = sa.Table(
         f"{prefix}entries",

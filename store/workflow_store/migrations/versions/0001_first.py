@@ -65,7 +65,6 @@ def upgrade() -> None:
         _column("data", sa.Text()),
         postgresql_with={'fillfactor': 80},
     )
-    _index("instances_state", "instances", ["definition", "state", "id"])
     _index("instances_subject", "instances", ["subject", "id"])
     _table(
         "entries",
