@@ -150,6 +150,8 @@ policy:
   - {name: the level stays low, cel: {state: requested, holds: instance.level < 3}}
   - {name: nobody rates twice, cel: {event: rate, holds: instance.level < 2}, severity: warning}
   - {name: the address is there, cel: {state: requested, holds: has.email}}
+  - {name: a high level is told, requires: {event: rate, when: event.level >= 3, effect: mail.escalation}, severity: warning}
+  - {name: a low level stays, requires: {event: rate, when: event.level < 3, leads_to: requested}}
 """
 
 
@@ -172,8 +174,8 @@ def test_expressions_are_judged_where_a_history_rests_and_what_it_accepted(tmp_p
         for one in (id_, clean):
             found.read(archive, house.engine.get(one), archive.delegations(), now=house.clock.now())
     told = [(one.instance_id, one.violation.rule.name, one.violation.sequence) for one in found.broken]
-    assert told == [(id_, "nobody rates twice", 3), (id_, "the level stays low", 3)]
-    assert (found.illegal_count, found.error_count, found.warning_count) == (0, 1, 1)
+    assert told == [(id_, "a high level is told", 3), (id_, "nobody rates twice", 3), (id_, "the level stays low", 3)]
+    assert (found.illegal_count, found.error_count, found.warning_count) == (0, 1, 2)
     assert next(iter(found.beyond.values())) == ()
 
 

@@ -1,4 +1,4 @@
-"""Properties written as expressions (`cel`), judged over a replayed history: of the states in which it rested, and of what was accepted.
+"""Properties that have an expression (`cel`, and `requires` under a condition), judged over a replayed history.
 
 Promises: pure; judges given the recorded facts. What an erasure has destroyed on purpose is missed by nobody.
 """
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from workflow.audit.replay import Stage, permitted_by_record
 from workflow.policy.history import Violation
+from workflow.policy.once import Required
+from workflow.policy.said import STEPS, Facts, Said
 from workflow.states.definition import Definition, EventName, FieldName, Property, listed
 from workflow.states.guards import Guard, GuardFault, compile_guard, leaves_of
 from workflow.states.instance import ActorId
@@ -21,11 +23,15 @@ from workflow.states.view import View
 
 @dataclass(frozen=True, slots=True)
 class Expressions:
-    """The expressions of a definition's policy, compiled once: `resting` of states, `accepted` of events, by event."""
+    """The expressions of a definition's policy, compiled once.
+
+    `resting` of states, `accepted` of events, by event, and `demanded`: under which condition an event must bring something with it.
+    """
 
     table: Table
     resting: tuple[tuple[Property, Guard], ...]
     accepted: tuple[tuple[Property, Mapping[str, Guard]], ...]
+    demanded: tuple[tuple[Property, Mapping[str, Guard]], ...] = ()
 
     @staticmethod
     def of(table: Table, known: Known) -> Expressions:
@@ -34,8 +40,10 @@ class Expressions:
         rules = [rule for rule in definition.policy if rule.kind == "cel"]
         leaves = leaves_of(definition, known, None)
         resting = tuple((rule, compile_guard(str(rule.body["holds"]), leaves)) for rule in rules if "event" not in rule.body)
-        accepted = tuple((rule, _by_event(definition, known, rule)) for rule in rules if "event" in rule.body)
-        return Expressions(table, resting, accepted)
+        accepted = tuple((rule, _by_event(definition, known, rule, "holds")) for rule in rules if "event" in rule.body)
+        conditional = [rule for rule in definition.policy if rule.kind == "requires" and "when" in rule.body]
+        demanded = tuple((rule, _by_event(definition, known, rule, "when")) for rule in conditional)
+        return Expressions(table, resting, accepted, demanded)
 
     @property
     def rules(self) -> tuple[Property, ...]:
@@ -61,6 +69,8 @@ class Expressed:
         self._is_erased = self._is_erased or stage.row.kind == Kind.ERASED
         if stage.row.kind == Kind.ACCEPTED and stage.before is not None:
             self._accepted(stage)
+        if stage.row.kind in STEPS and stage.before is not None:
+            self._demanded(stage)
 
     def end(self) -> None:
         """The history ends here, and rests."""
@@ -91,6 +101,20 @@ class Expressed:
             if not _holds(guard, view):
                 self._keep(rule, stage, f"{stage.row.event} was accepted, and it did not hold.")
 
+    def _demanded(self, stage: Stage) -> None:
+        """Where the condition held in the situation that an event found, ask what the event had to bring with it."""
+        definition = self.expressions.table.definition
+        view: View | None = None
+        for rule, guards in self.expressions.demanded:
+            guard = guards.get(stage.row.event)
+            if guard is None:
+                continue
+            view = view or self._view_of(stage)
+            if _holds(guard, view):
+                body = {key: value for key, value in rule.body.items() if key != "when"}
+                for detail in Required(body, Facts(definition, self.subject, None)).see(Said.read(stage.row.canonical)):
+                    self._keep(rule, stage, detail)
+
     def _view_of(self, stage: Stage) -> View:
         if stage.before is None:
             raise ValueError("An event is accepted where something was before it.")
@@ -109,10 +133,10 @@ class Expressed:
         self.found.setdefault(rule.name, Violation(rule=rule, sequence=stage.row.sequence, detail=detail))
 
 
-def _by_event(definition: Definition, known: Known, rule: Property) -> dict[str, Guard]:
-    """Compile what is demanded of events for each by itself: each has facts and a payload of its own."""
+def _by_event(definition: Definition, known: Known, rule: Property, key: str) -> dict[str, Guard]:
+    """Compile an expression of a property for each of its events by itself: each has facts and a payload of its own."""
     names = [EventName(name) for name in listed(rule.body["event"])]
-    return {name: compile_guard(str(rule.body["holds"]), leaves_of(definition, known, definition.events[name])) for name in names}
+    return {name: compile_guard(str(rule.body[key]), leaves_of(definition, known, definition.events[name])) for name in names}
 
 
 def _is_in(definition: Definition, rule: Property, leaf: str) -> bool:

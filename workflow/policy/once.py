@@ -161,7 +161,7 @@ NEVER: Mapping[str, Callable[[Mapping[str, object], Facts], Once]] = {
 
 @dataclass
 class Required(_AtOnce):
-    """`requires`: what an event, or the entering of a state, brings with it; one with a condition is not judged here."""
+    """`requires`: what an event, or the entering of a state, brings with it; one with a condition is judged by `policy.expressed`."""
 
     body: Mapping[str, object]
     facts: Facts
