@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 
 # Where tests are that count for the coverage of the pure rooms; which of them do is said in tests/support/plugin.py.
 MEASURED := tests/states tests/audit tests/load tests/engine/test_replay.py
+# Asynchronous hosts, whose code runs in greenlets.
+GREENLETS := tests/engine/test_asynchronous.py tests/examples/test_embedding.py tests/ports/test_joined_store.py
 
 .PHONY: demo serve test core coverage fmt lint bench docs build clean
 .DEFAULT_GOAL := demo
@@ -41,6 +43,7 @@ core: $(VENV)/.testing  ## the tests of the pure rooms: every branch of `states`
 
 coverage: $(VENV)/.testing  ## every test, measured, with a goal for each room: about twice as long
 	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=
+	MEASURED_CONCURRENCY=greenlet $(BIN)/python -m pytest -q $(GREENLETS) --cov --cov-append --cov-report=
 	$(BIN)/python -m tests.support.rooms
 
 fmt: $(VENV)/.testing

@@ -26,14 +26,16 @@ from workflow_store.unit_of_work import OwnUnit
 
 BUSY_SECONDS = 5.0
 PRAGMAS = (
+    "page_size=2048",
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     "recursive_triggers=ON",
-    "wal_autocheckpoint=4000",
+    "wal_autocheckpoint=8000",
     "cache_size=-8000",
 )
-"""Checkpoints come every 16 MB of log instead of every 4, and 8 MB of pages stay in memory: nothing is less durable for it."""
+"""A new file has pages of 2 KiB: a step changes little on each of a dozen pages, and the log takes whole ones (an older file keeps its
+own). Checkpoints come every 16 MB of log instead of every 4, and 8 MB of pages stay in memory: nothing is less durable for it."""
 
 
 Before = Callable[[str], None]
@@ -182,7 +184,7 @@ class SqliteDatabase:
             self._door.release()
 
     def _enter(self) -> None:
-        if not self._door.acquire(timeout=self._busy_seconds):
+        if not self._door.acquire(blocking=False) and not self._door.acquire(timeout=self._busy_seconds):
             raise StoreError("Another thread kept the SQLite file until the waiting time was over; try again.")
 
     @contextmanager

@@ -246,8 +246,12 @@ def _decrypt(cipher: AESGCM, rest: bytes, associated: bytes) -> bytes:
 
 def _framed(*parts: str) -> bytes:
     """Join parts so that no two lists of parts give the same bytes: each with its length in front."""
-    encoded = [part.encode() for part in parts]
-    return b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
+    framed = bytearray()
+    for part in parts:
+        encoded = part.encode()
+        framed += len(encoded).to_bytes(4, "big")
+        framed += encoded
+    return bytes(framed)
 
 
 def _encode_part(text: str) -> str:

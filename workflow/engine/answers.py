@@ -20,16 +20,18 @@ from workflow.states.definition import Definition
 from workflow.states.instance import Event
 
 ANSWER_KEPT = timedelta(hours=24)
+KEPT_DIGITS = 32
+"""Hexadecimal digits of a keyed digest that are kept: 128 bits are enough to tell two keys apart, and every step writes two."""
 
 
 def scoped_key(vault: Vault, instance_id: str, event: Event) -> str | None:
     """Scope an idempotency key by instance and actor; the stored key is a keyed digest, so it tells nothing."""
-    return None if event.key is None else vault.blind("answer-key", instance_id, event.actor.id, event.key)
+    return None if event.key is None else vault.blind("answer-key", instance_id, event.actor.id, event.key)[:KEPT_DIGITS]
 
 
 def scoped_start_key(vault: Vault, definition: str, event: Event) -> str | None:
     """Scope a start's idempotency key by definition and actor."""
-    return None if event.key is None else vault.blind("start-key", definition, event.actor.id, event.key)
+    return None if event.key is None else vault.blind("start-key", definition, event.actor.id, event.key)[:KEPT_DIGITS]
 
 
 def content_of(vault: Vault, definition: Definition, event: Event) -> str:
@@ -41,7 +43,7 @@ def content_of(vault: Vault, definition: Definition, event: Event) -> str:
         plain = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS, default=repr).decode()
     except orjson.JSONEncodeError:  # half characters, very deep nesting: the payload will be refused, but its digest is needed
         plain = ascii(sorted(shown.items()))
-    return vault.blind("answer-content", ascii(event.name), plain)
+    return vault.blind("answer-content", ascii(event.name), plain)[:KEPT_DIGITS]
 
 
 def stored_answer(

@@ -96,12 +96,15 @@ class Guard:
 
     def evaluate(self, look_up: Callable[[str], Value | None]) -> Value:
         """Evaluate with values from `look_up`; raises `GuardFault` on any error, an unset leaf (None) included."""
-        data = {leaf: value for leaf in self.reads if (value := look_up(leaf)) is not None}
         # An expression is a pure function of these values; mostly facts, few of which there are.
-        key = _key(data)
-        found: Value | None = self.known.get(key)
+        key: tuple[object, ...] = tuple([look_up(leaf) for leaf in self.reads])
+        try:
+            found: Value | None = self.known.get(key)
+        except TypeError:  # a list, which is no key
+            key = tuple([tuple(value) if type(value) is list else value for value in key])
+            found = self.known.get(key)
         if found is None:
-            found = self._evaluated(data)
+            found = self._evaluated({leaf: value for leaf in self.reads if (value := look_up(leaf)) is not None})
             if type(found) is bool:
                 self._remember(key, found)
         return found
@@ -123,11 +126,6 @@ class Guard:
     def holds(self, look_up: Callable[[str], Value | None]) -> bool:
         """Evaluate a guard of type bool; raises `GuardFault` on any error."""
         return self.evaluate(look_up) is True
-
-
-def _key(data: Mapping[str, Value]) -> tuple[object, ...]:
-    """Give what an answer follows from; the leaves that have a value are part of it, because one may have none."""
-    return (*data, *[tuple(value) if type(value) is list else value for value in data.values()])
 
 
 def compile_guard(source: str, leaves: Mapping[str, CelType]) -> Guard:
