@@ -92,3 +92,55 @@ def test_unset_is_said_when_needed():
         settings.needed_smtp()
     with pytest.raises(SettingsError, match="WORKFLOW_BASE_URL"):
         settings.needed_base_url()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"WORKFLOW_DATABASE_URL": "mysql://db/name"}, "DATABASE_URL must begin with postgresql:// or sqlite://"),
+        ({"WORKFLOW_BASE_URL": "access.example.org"}, "BASE_URL must be a plain address"),
+        ({"WORKFLOW_BASE_URL": "https://user@access.example.org"}, "BASE_URL must be a plain address"),
+        ({"WORKFLOW_SMTP_FROM": "nobody"}, "SMTP_FROM must be one e-mail address"),
+        ({"WORKFLOW_SMTP_USER": "robot", "WORKFLOW_SMTP_SECURITY": "none"}, "SMTP_SECURITY must be starttls or tls"),
+        ({"WORKFLOW_SMS_GATEWAY": "http"}, "SMS_URL is not set"),
+        ({"WORKFLOW_SMS_GATEWAY": "file"}, "SMS_URL is not set"),
+        ({"WORKFLOW_SMS_GATEWAY": "http", "WORKFLOW_SMS_URL": "http://sms.example.org"}, "SMS_URL must begin with https://"),
+        ({"WORKFLOW_ZONE": "Europe/Brussel"}, "ZONE must be the name of a time zone"),
+        ({"WORKFLOW_TRUSTED_PROXIES": "10.0.0.5 everybody"}, "TRUSTED_PROXIES has 'everybody'"),
+        ({"WORKFLOW_TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES has '0.0.0.0/0'"),
+        ({"WORKFLOW_OIDC_ISSUER": "https://login.example.org"}, "OIDC_CLIENT_ID is not set"),
+        (
+            {
+                "WORKFLOW_OIDC_ISSUER": "http://login.example.org",
+                "WORKFLOW_OIDC_CLIENT_ID": "cpms",
+                "WORKFLOW_OIDC_CLIENT_SECRET": "hidden",
+            },
+            "OIDC_ISSUER must begin with https://",
+        ),
+    ],
+)
+def test_what_would_be_unsafe_or_cannot_work_is_refused(given, said):
+    """In production every variable that cannot work, or would send a secret in the clear, is refused by its name with what to do."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(GOOD | given)
+    assert f"WORKFLOW_{said}" in caught.value.explain()
+    assert "hidden" not in caught.value.explain()
+
+
+def test_what_only_production_forbids_is_fine_in_development():
+    """A gateway and a provider of identities on the developer's own machine need no certificates."""
+    settings = Settings.read(
+        {
+            "WORKFLOW_ENVIRONMENT": "development",
+            "WORKFLOW_SMS_GATEWAY": "http",
+            "WORKFLOW_SMS_URL": "http://127.0.0.1:9000",
+            "WORKFLOW_OIDC_ISSUER": "http://127.0.0.1:9001/",
+            "WORKFLOW_OIDC_CLIENT_ID": "cpms",
+            "WORKFLOW_OIDC_CLIENT_SECRET": "secret",
+            "WORKFLOW_TRUSTED_PROXIES": "10.0.0.5, 10.1.0.0/24",
+        }
+    )
+    assert settings.sms.url == "http://127.0.0.1:9000"
+    assert settings.oidc is not None
+    assert (settings.oidc.issuer, settings.oidc.claim) == ("http://127.0.0.1:9001", "sub")
+    assert settings.trusted_proxies == ("10.0.0.5", "10.1.0.0/24")

@@ -237,6 +237,97 @@ def test_a_database_that_goes_away_is_waited_for(sqlite_url: str, tmp_path: Path
     ]
 
 
+class BrokenStore:
+    """A store that fails in a way nobody has foreseen, as often as it is told to."""
+
+    def __init__(self, store: Store, *, reads: int = 0, units: int = 0) -> None:
+        self._store = store
+        self.left = {"reads": reads, "units": units}
+
+    def unit(self) -> object:
+        self._break("units")
+        return self._store.unit()
+
+    def reads(self) -> object:
+        self._break("reads")
+        return self._store.reads()
+
+    def _break(self, what: str) -> None:
+        if self.left[what]:
+            self.left[what] -= 1
+            raise ZeroDivisionError
+
+
+def test_a_sweep_that_fails_unexpectedly_is_not_the_last(sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An error that nobody has foreseen is told with its place, and the next sweep does what is due all the same."""
+    (person,) = registered_before(sqlite_url, tmp_path, 1)
+    with opened(sqlite_url) as engine, caplog.at_level(logging.WARNING, "workflow.worker"):
+        broken = Engine(engine.parts, BrokenStore(engine.store, reads=1))  # type: ignore[arg-type]  # a stand-in
+        with running(Worker(broken, performing(broken, lambda _: now()), pace=QUICK)):
+            eventually(lambda: ("timer:fired", "late") in kinds(engine, person))
+    told = next(record for record in caplog.records if record.levelno == logging.ERROR)
+    assert (told.getMessage(), told.exc_info and told.exc_info[0]) == ("A sweep failed unexpectedly", ZeroDivisionError)
+
+
+def test_a_message_that_cannot_be_reported_is_done_again(sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A report that fails unexpectedly is told by the message's id; the lease runs out, and the message is done once more."""
+    tried: list[str] = []
+
+    def performer(briefing: Briefing) -> Performed:
+        tried.append(briefing.message.id)
+        store.left["units"] = len(tried) == 1
+        return now()
+
+    registered_before(sqlite_url, tmp_path, 1, minutes=1)
+    with opened(sqlite_url) as engine:
+        store = BrokenStore(engine.store)
+        broken = Engine(engine.parts, store)  # type: ignore[arg-type]  # a stand-in
+        with running(Worker(broken, performing(broken, performer, lease_seconds=1), pace=QUICK)):
+            eventually(lambda: message_states(engine) == {"done": 1})
+    assert tried == [tried[0]] * 2
+    assert f"Message {tried[0]} could not be performed or reported" in caplog.text
+
+
+def test_a_lease_that_cannot_be_prolonged_is_told(sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """While the database is away a lease cannot be prolonged: that is said once, and the message is finished nonetheless."""
+    is_let_go = threading.Event()
+
+    def performer(briefing: Briefing) -> Performed:
+        store.is_away.set()
+        is_let_go.wait(20)
+        return now()
+
+    registered_before(sqlite_url, tmp_path, 1, minutes=1)
+    with opened(sqlite_url) as engine, caplog.at_level(logging.WARNING, "workflow.worker"):
+        store = FragileStore(engine.store)
+        fragile = Engine(engine.parts, store)  # type: ignore[arg-type]  # a stand-in
+        with running(Worker(fragile, performing(fragile, performer, lease_seconds=1), pace=QUICK)):
+            eventually(lambda: "The worker waits: The database is away." in caplog.text)
+            store.is_away.clear()
+            is_let_go.set()
+            eventually(lambda: message_states(engine) == {"done": 1})
+
+
+def test_a_worker_serves_a_host_s_thread(sqlite_url: str, tmp_path: Path) -> None:
+    """`run` in another thread than the main one hears no signals, and ends when it is told to."""
+    registered_before(sqlite_url, tmp_path, 1, minutes=1)
+    with opened(sqlite_url) as engine:
+        worker = Worker(engine, performing(engine, lambda _: now()), pace=QUICK)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        eventually(lambda: message_states(engine) == {"done": 1})
+        worker.request_stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_what_never_ends_is_no_idleness(sqlite_url: str, tmp_path: Path) -> None:
+    """`run_until_idle` gives up with an error where there is always something due, and does not turn for ever."""
+    registered_before(sqlite_url, tmp_path, 3, minutes=1)
+    with opened(sqlite_url) as engine, pytest.raises(RuntimeError, match="still something due after 1 rounds"):
+        Worker(engine, performing(engine, lambda _: now()), pace=QUICK).run_until_idle(most_rounds=1)
+
+
 class Clocks:
     """What the watch looks at, as values."""
 
