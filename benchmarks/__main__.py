@@ -48,7 +48,7 @@ def paired(floor: Callable[[], object], our: Callable[[], object], *, rounds: in
 def _fire(name: str, plain: PlainPostgres | PlainSqlite, url: str, goal: float, scale: int) -> Iterator[Figure]:
     engine = ours.engine(url)
     left, right = plain.start(), ours.start(engine)
-    for _ in range(400):  # statements prepared, pages warm, and SQLite's log past its first end: it grows only once
+    for _ in range(1000):  # statements prepared, pages warm, and SQLite's log past its first end: it grows only once
         plain.step(left)
         ours.step(engine, right)
     ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, right), rounds=7, count=scale)

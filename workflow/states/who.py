@@ -59,7 +59,7 @@ def permit(
         reasons.append(_role_missing(definition, event, actor, fields))
     if event.decision is not None:
         reasons += _decision_faults(event, actor, found.on_behalf_of, instance=instance, subject=subject, running=running)
-    return make_permission(roles=found.roles, on_behalf_of=found.on_behalf_of, reasons=tuple(reasons))
+    return make_permission(roles=found.roles, on_behalf_of=found.on_behalf_of, reasons=tuple(reasons)) if reasons else found
 
 
 def scope_of(role: Role, fields: Mapping[FieldName, object]) -> str | None:
