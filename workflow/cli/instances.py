@@ -14,6 +14,7 @@ from workflow.cli.options import ActorOption, After, Database, InstanceArgument,
 if TYPE_CHECKING:
     from workflow.engine import Engine
     from workflow.errors import ChainBrokenError
+    from workflow.states.verdict import Accepted
 
 
 def register(app: typer.Typer) -> None:
@@ -344,12 +345,9 @@ def end_delegation(
         output.say(f"The delegation {delegation} has ended.")
 
 
-def _print_accepted(engine: Engine, answer: object, *, json: bool) -> None:
+def _print_accepted(engine: Engine, answer: Accepted, *, json: bool) -> None:
     from workflow.cli import output
-    from workflow.states.verdict import Accepted
 
-    if not isinstance(answer, Accepted):
-        return
     situation = engine.situation(answer.instance.id)
     if json:
         said = output.instance_data(answer.instance, situation)

@@ -33,11 +33,7 @@ def some_roles(values: list[str] | None) -> list[str] | None:
     """
     from workflow.states.instance import Grant
 
-    try:
-        grants = [Grant.read(value) for value in values or ()]
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    if not all(grant.role for grant in grants):
+    if not all(Grant.read(value).role for value in values or ()):
         raise typer.BadParameter("A role has a name: ROLE or ROLE:SCOPE.")
     return values
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from workflow.audit.delegations import Delegations
 from workflow.audit.replay import permitted_by_record
-from workflow.errors import DeadlineError, Reason
+from workflow.errors import Reason
 from workflow.states.definition import Definition, EventName, EventType
 from workflow.states.instance import Actor, ActorId, Event, Grant, InstanceId, Situation
 from workflow.states.machine import NOT_JUDGED
@@ -50,10 +50,7 @@ class Deciding:
         reasons = (*self._refused_actor(said, type_, permitted, situation, now), *self._faults(type_, permitted, situation))
         if reasons:
             return Refused(reasons=reasons)
-        try:
-            made = self._made(said, permitted, situation, now)
-        except DeadlineError as error:
-            return Unknown(why=f"a deadline lies where no calendar is known: {error}")
+        made = self._made(said, permitted, situation, now)
         if isinstance(made, Refused) and self._is_open(made, situation, type_):
             missing = sorted({*type_.checks} - {leaf.partition(".")[0] for leaf in said["facts"]})
             if missing:

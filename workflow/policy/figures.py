@@ -98,11 +98,6 @@ class Impact:
     new: Groups = field(default_factory=dict)
     unjudged: Groups = field(default_factory=dict)
 
-    @property
-    def is_harmless(self) -> bool:
-        """Tell whether nobody would be stuck, and every past decision would be taken alike."""
-        return not (self.stuck or self.refused or self.allowed or self.elsewhere)
-
 
 def note(groups: Groups, label: str, case: Case) -> None:
     """Count a case in the group of that label."""

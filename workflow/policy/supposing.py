@@ -20,7 +20,7 @@ from workflow.policy.figures import Case, Impact, Shift, note
 from workflow.policy.retime import Track, retimed
 from workflow.policy.translating import Words
 from workflow.states.check_events import every_action
-from workflow.states.definition import Digest, EventName, StatePath, TimerKey
+from workflow.states.definition import Digest, EventName, StatePath, TimerKey, TimerType
 from workflow.states.effects import Effect
 from workflow.states.instance import ENGINE_ACTOR, Actor, Event, Situation, Timer
 from workflow.states.making import World
@@ -28,6 +28,8 @@ from workflow.states.step import EndlessTimersError, recalendar, report, settle,
 from workflow.states.verdict import Kind, Refused, Step
 
 _SKIPPED = frozenset({Kind.REFUSALS_COUNTED, Kind.ERASED, Kind.MIGRATED})
+_NO_STATE = "after a state that there is not any more"
+_NO_DEADLINE = "after deadlines that cannot be worked out"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class Supposing:
     _documents: Mapping[str, Digest] = field(default_factory=dict)
     _apart: dict[str, None] = field(default_factory=dict)
     """Deadlines that only one of the two has reached since they were last together."""
+    _lost: str = _NO_STATE
+    """Why there is no situation to go on from, when there is none."""
     _moved: dict[TimerKey, datetime] = field(default_factory=dict)
     """Deadlines that were reached and would be reached later: until when."""
 
@@ -86,13 +90,13 @@ class Supposing:
         try:
             steps = settle(self.world, self.shadow, now=now)
         except (DeadlineError, EndlessTimersError):
-            self.shadow = None
+            self.shadow, self._lost = None, _NO_DEADLINE
             return
         for step in steps:
-            if step.before is not None and (timer := _spent(step.before, step.event.name, step.occurred_at)) is not None:
+            # The step itself begins without the timer that it spent.
+            if (timer := _spent(self.shadow, step.event.name, step.occurred_at)) is not None:
                 self._reached(timer.key)
-        if steps:
-            self.shadow = steps[-1].after
+            self.shadow = step.after
 
     def _reached(self, key: str) -> None:
         if key in self._apart:
@@ -118,15 +122,22 @@ class Supposing:
             self._moved[timer.key] = new.due_at
 
     def _retimed(self, timer: Timer) -> Timer | None:
-        """Give a recorded timer as the other definition has it; None when it has none, or counts from something else."""
-        type_, was = self.words.timer(timer.key), self.deciding.old.timer(timer.key)
-        if type_ is None or (was is not None and self.words.name("events", was.since or "") != (type_.since or "")):
+        """Give a recorded timer as the other definition has it; None when it has none, or where the calendar does not know it."""
+        type_ = self._counterpart(timer)
+        if type_ is None:
             return None
         visits = ((at, self.words.state(leaf)) for at, leaf in self.track.since(timer.armed_at))
         try:
             return retimed(type_, armed_at=timer.armed_at, visits=visits, by=self.words.new, calendar=self.world.calendar)
         except DeadlineError:
             return None
+
+    def _counterpart(self, timer: Timer) -> TimerType | None:
+        """Find the same deadline in the other definition; None when it has none, or counts from something else."""
+        type_, was = self.words.timer(timer.key), self.deciding.old.timer(timer.key)
+        if type_ is None or (was is not None and self.words.name("events", was.since or "") != (type_.since or "")):
+            return None
+        return type_
 
     # Events
 
@@ -139,7 +150,7 @@ class Supposing:
         """Take a person's decision again, in the situation to which the other definition would have led."""
         self._overtake(now)
         if self.shadow is None:
-            note(self.impact.unjudged, "after a state that there is not any more", _case(stage))
+            note(self.impact.unjudged, self._lost, _case(stage))
         elif stage.row.kind == Kind.REFUSED:
             self._refusal(stage, self.shadow, now)
         else:
@@ -219,7 +230,7 @@ class Supposing:
             else:
                 self.shadow = tell(self.world, self.shadow, Event(name=name, actor=Actor(id=ENGINE_ACTOR)), now=now).after
         except DeadlineError:
-            self.shadow = None
+            self.shadow, self._lost = None, _NO_DEADLINE
         self._late(stage, now)
 
     def _report(self, stage: Stage, before: Situation, name: EventName, now: datetime) -> None:
@@ -267,7 +278,7 @@ class Supposing:
         state = self.words.state(stage.after.instance.state)
         if self.shadow is None or state is None or self.shadow.instance.state != state:
             own = dict(self.shadow.instance.fields) if self.shadow else {}
-            self.shadow = self._adopted(stage.after)
+            self.shadow, self._lost = self._adopted(stage.after), _NO_STATE
             if self.shadow is not None:
                 more = {name: value for name, value in own.items() if name not in self.deciding.old.fields}
                 fields = {**self.shadow.instance.fields, **more}
@@ -326,7 +337,9 @@ class Supposing:
 
     def _shift(self, stage: Stage, timer: Timer, now: datetime) -> None:
         new = self._retimed(timer)
-        if new is None:
+        if new is None and self._counterpart(timer) is not None:
+            note(self.impact.unjudged, f"the deadline {timer.key} would lie where no calendar is known", _case(stage))
+        elif new is None:
             why = "counts from another event" if self.words.timer(timer.key) else "is gone"
             note(self.impact.gone, f"{timer.key} {why}", _case(stage))
         elif timer.due_at is not None and new.due_at is not None and new.due_at != timer.due_at:
