@@ -90,7 +90,7 @@ def test_the_text_is_short_enough_to_be_read() -> None:
     """The process fits on a few pages; beside it stands one line for each property, as many as mutants needed to be noticed."""
     process, policy = SOURCE.read_text(encoding="utf-8").split("\npolicy:\n")
     assert len(process.splitlines()) < 660
-    assert len(policy.splitlines()) < 200
+    assert len(policy.splitlines()) < 220
 
 
 def test_the_semantic_digest_does_not_depend_on_layout(definition: Definition) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.faults import FAULTS, SeededFault
 from workflow.bootstrap import find_definition, known
 from workflow.load import inspect, load
-from workflow.prove.variants import Baseline
+from workflow.prove.variants import Baseline, Variant
 from workflow.testing.machine import from_definition, run_tests
 
 KNOWN = known()
@@ -64,7 +64,7 @@ def test_the_proof_finds_it(fault):
     rule = next(rule for rule in _baseline(fault.base).definition.policy if rule.name == fault.found_by)
     only = _baseline(fault.base).further(rule)
     assert only is not None
-    notice = only.notice(variant)
+    notice = only.notice(Variant(variant, only))
     assert notice is not None
     assert notice.rule.name == fault.found_by
 
@@ -74,8 +74,8 @@ def test_a_good_definition_gives_no_alarm(base):
     """Everything is proven of it, and of an exact copy of it nothing is noticed."""
     baseline = _baseline(base)
     assert baseline.unproven == ()
-    assert baseline.notice(load(_path(base), known=KNOWN)) is None
-    assert baseline.difference(load(_path(base), known=KNOWN)).startswith("equivalent")
+    assert baseline.notice(Variant(load(_path(base), known=KNOWN), baseline)) is None
+    assert Variant(load(_path(base), known=KNOWN), baseline).difference.startswith("equivalent")
 
 
 @pytest.mark.parametrize("fault", _of("test"), ids=str)

@@ -30,7 +30,6 @@ def mutate(
     sample: Annotated[int | None, typer.Option("--sample", min=1, metavar="N", help="Only so many mutants, drawn by the seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed draws the same mutants.")] = 0,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Processes; one for each core.")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Limit of time for one mutant.")] = 30.0,
     threshold: Annotated[float, typer.Option("--threshold", min=0, max=100, metavar="P", help="Percentage that must be noticed.")] = 0.0,
     json: Json = False,
 ) -> None:
@@ -52,7 +51,7 @@ def mutate(
         output.say("Proofs need the solver z3: install this package with its extra `prove`.")
         raise typer.Exit(OPERATOR)
     path = Path(bootstrap.find_definition(file))
-    plan = Plan(tools=wanted, sample=sample, seed=seed, jobs=jobs or prove.cores(), seconds=seconds)
+    plan = Plan(tools=wanted, sample=sample, seed=seed, jobs=jobs or prove.cores())
     with output.naming() as progress:
         score = judge(
             path.read_bytes(),

@@ -34,7 +34,7 @@ def register(group: typer.Typer) -> None:
 
 def prove(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A definition: a path, or the name of a shipped one.")],
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Limit of time for one property.")] = 60.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Limit of time for one property.")] = 600.0,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, metavar="N", help="Processes; one for each core.")] = None,
     json: Json = False,
 ) -> None:

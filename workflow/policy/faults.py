@@ -6,10 +6,10 @@ Promises: pure text and names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from workflow.states.cel_tree import UnreadError, read
-from workflow.states.definition import Definition, EventType
+from workflow.states.definition import Definition, EventType, FieldName, FieldType, Role
 from workflow.states.durations import read_duration
 
 _DEPTH = {"(": 1, "[": 1, ")": -1, "]": -1}
@@ -35,6 +35,15 @@ def conjuncts(source: str) -> tuple[str, ...]:
             start, index = index + 2, index + 1
         index += 1
     return (*parts, source[start:].strip())
+
+
+def is_said_again(definition: Definition, part: str, others: Sequence[str]) -> bool:
+    """Tell whether a part is ``has.x`` of an instant that another part reads: unset it is an error there, which refuses as well."""
+    name = part.removeprefix("has.")
+    field = definition.fields.get(FieldName(name))
+    if name == part or field is None or field.type is not FieldType.INSTANT:
+        return False
+    return any(re.search(rf"\binstance\.{re.escape(name)}\b", one) for one in others)
 
 
 def negated(source: str) -> str:
@@ -77,16 +86,24 @@ def shifted(text: str, *, is_shorter: bool = True) -> Iterator[tuple[str, str]]:
 
 
 def widened(definition: Definition, type_: EventType) -> str | None:
-    """Choose a role that may fire an event too: the subject, else another; None where anybody may already."""
+    """Choose a role that may fire an event too; None where anybody may already.
+
+    It is the subject, except for a decision, which the subject cannot take whatever the roles; else one that is held everywhere.
+    """
     if any(definition.roles[name].is_anyone for name in type_.by):
         return None
-    others = [role for role in definition.roles.values() if role.name not in type_.by and not role.is_anyone]
-    order = sorted(others, key=lambda role: not role.is_subject)
-    return str(order[0].name) if order else None
+    is_decision = type_.decision is not None
+    return _first(definition, type_, lambda role: (role.is_subject is is_decision, role.scope is not None))
 
 
 def other_role(definition: Definition, type_: EventType) -> str | None:
-    """Choose a role that may fire an event instead: an office, else the subject."""
+    """Choose a role that may fire an event instead: an office that is held everywhere, else the subject, who cannot take a decision."""
+    is_decision = type_.decision is not None
+    return _first(definition, type_, lambda role: (is_decision and role.is_subject, role.scope is not None, role.is_subject))
+
+
+def _first(definition: Definition, type_: EventType, order: Callable[[Role], tuple[bool, ...]]) -> str | None:
+    """Give the role that comes first in an order, of those that may not fire an event yet."""
     others = [role for role in definition.roles.values() if role.name not in type_.by and not role.is_anyone]
-    order = sorted(others, key=lambda role: role.is_subject)
-    return str(order[0].name) if order else None
+    found = min(others, key=order, default=None)
+    return None if found is None else str(found.name)

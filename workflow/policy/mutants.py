@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from workflow.policy import proposals
-from workflow.policy.faults import conjuncts, negated, other_role, shifted, widened
+from workflow.policy.faults import conjuncts, is_said_again, limits, negated, other_role, shifted, widened
 from workflow.policy.proposals import Where
 from workflow.states.definition import Definition, EventName, StatePath
 from workflow.states.node import Node, Place
@@ -37,7 +37,24 @@ class Mutant:
     place: Place
     sentence: str
     root: Node = field(repr=False)
+    original: Node = field(repr=False)
     proposals: tuple[str, ...] = ()
+    path: Path = ()
+
+    @property
+    def event(self) -> str:
+        """Name the event whose transition was changed, empty where it was something else."""
+        holder = self.original
+        for part in self.path[: self.path.index("transitions") + 2] if "transitions" in self.path else ():
+            holder = holder.items[part] if isinstance(part, int) else holder.entries[part]
+        named = holder.get("event") if "transitions" in self.path else None
+        return (named.text or "") if named is not None else ""
+
+    @property
+    def value(self) -> str:
+        """Name the field or payload value that was changed, empty where it was something else."""
+        at = next((index for index, part in enumerate(self.path) if part in {"fields", "payload"}), None)
+        return "" if at is None else str(self.path[at + 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +75,22 @@ def mutants(root: Node, definition: Definition) -> Iterator[Mutant]:
         if said not in seen:
             seen.add(said)
             made = _replaced(root, fault.path, fault.node)
-            yield Mutant(kind=fault.kind, place=fault.place, sentence=fault.sentence, root=made, proposals=fault.proposals)
+            yield Mutant(
+                kind=fault.kind,
+                place=fault.place,
+                sentence=fault.sentence,
+                root=made,
+                original=root,
+                proposals=fault.proposals,
+                path=fault.path,
+            )
 
 
 def _faults(root: Node, definition: Definition) -> Iterator[_Fault]:
     for name, node in _entries(root, "fields"):
         yield from _value(node, ("fields", name), name)
     for name, node in _entries(root, "checks"):
-        yield from _check(node, ("checks", name), name)
+        yield from _check(node, ("checks", name), definition, name)
     for name, node in _entries(root, "events"):
         yield from _event(node, ("events", name), definition, name)
     yield from _state(root, (), definition, StatePath(""))
@@ -103,7 +128,8 @@ def _text(value: str, like: Node) -> Node:
 
 def _value(node: Node, path: Path, name: str) -> Iterator[_Fault]:
     """Take the marks of a field or payload value away."""
-    type_ = node.text or (node.get("type").text if node.get("type") is not None else None)  # type: ignore[union-attr]  # asked just before
+    declared = node.get("type")
+    type_ = node.text or (declared.text if declared is not None else None)
     entries = {} if node.text else dict(node.entries)
     if type_ in {"string", "text", "email", "phone"} and "personal" not in entries and "same_as" not in entries:
         marked = {**entries, "type": Node(value=type_), "personal": Node(value=False), "because": Node(value="A mutant.")}
@@ -123,11 +149,16 @@ def _value(node: Node, path: Path, name: str) -> Iterator[_Fault]:
         yield _Fault("drop must_be", where, f"{name} may be false", (*path, "must_be"), GONE, wanted)
 
 
-def _check(node: Node, path: Path, name: str) -> Iterator[_Fault]:
+def _check(node: Node, path: Path, definition: Definition, name: str) -> Iterator[_Fault]:
     ttl = node.get("ttl")
     for changed, said in shifted(ttl.text, is_shorter=False) if ttl is not None and ttl.text else ():
         yield _Fault(
-            "shift deadline", _at(ttl, node), f"{name} lives {said}", (*path, "ttl"), _text(changed, node), proposals.lifetime(name)
+            "shift deadline",
+            _at(ttl, node),
+            f"{name} lives {said}",
+            (*path, "ttl"),
+            _text(changed, node),
+            proposals.lifetime(definition, name),
         )
 
 
@@ -154,6 +185,19 @@ def _event(node: Node, path: Path, definition: Definition, name: str) -> Iterato
     for value, payload in _entries(node, "payload"):
         if payload.get("field") is None or payload.get("must_be") is not None:
             yield from _value(payload, (*path, "payload", value), value)
+        yield from _typed(payload, (*path, "payload", value), name, value)
+
+
+def _typed(node: Node, path: Path, event: str, name: str) -> Iterator[_Fault]:
+    """Let a payload value stay away, or differ from the one that it repeats."""
+    required = node.get("required")
+    if required is not None and required.value is True:
+        where, said = node.place_of("required"), f"{name} of {event} may be missing"
+        yield _Fault("drop required", where, said, (*path, "required"), GONE, proposals.mark(name, "required"))
+    same_as = node.get("same_as")
+    if same_as is not None:
+        where, said = node.place_of("same_as"), f"{name} of {event} need not be the same as {same_as.text}"
+        yield _Fault("drop same_as", where, said, (*path, "same_as"), GONE, proposals.mark(name, "repeated"))
 
 
 # States and transitions
@@ -176,7 +220,7 @@ def _state(node: Node, path: Path, definition: Definition, place: StatePath) -> 
         whole = (*path, "paused_in") if paused is not None and len(paused.items) == 1 else (*path, "paused_in", index)
         yield _Fault("drop pause", one.place, said, whole, GONE, wanted)
     if not path and node.get("start") is not None:
-        yield from _guards(node.get("start") or node, ("start",), Where(event=str(definition.start.event)))
+        yield from _guards(node.get("start") or node, ("start",), definition, Where(event=str(definition.start.event)))
     transitions = node.get("transitions")
     for index, one in enumerate(transitions.items if transitions is not None else ()):
         yield from _transition(one, (*path, "transitions", index), definition, place, index)
@@ -199,7 +243,7 @@ def _timer(node: Node, path: Path, definition: Definition, place: StatePath) -> 
 def _transition(node: Node, path: Path, definition: Definition, place: StatePath, index: int) -> Iterator[_Fault]:
     transition = definition.states[place].transitions[index]
     where = Where(event=str(transition.event), state=place, guards=tuple(rule.source for rule in transition.guards))
-    yield from _guards(node, path, where)
+    yield from _guards(node, path, definition, where)
     target = node.get("target")
     if target is not None and transition.declared_target is not None:
         other = _elsewhere(definition, place, transition.declared_target)
@@ -218,7 +262,7 @@ def _transition(node: Node, path: Path, definition: Definition, place: StatePath
         yield _Fault("drop reenter", node.place_of("reenter"), said, (*path, "reenter"), GONE)
 
 
-def _guards(node: Node, path: Path, where: Where) -> Iterator[_Fault]:
+def _guards(node: Node, path: Path, definition: Definition, where: Where) -> Iterator[_Fault]:
     guard = node.get("guard")
     if guard is None:
         return
@@ -234,18 +278,15 @@ def _guards(node: Node, path: Path, where: Where) -> Iterator[_Fault]:
         )
         parts = conjuncts(rule.source)
         for number, part in enumerate(parts if len(parts) > 1 else ()):
-            rest = " && ".join(one for other, one in enumerate(parts) if other != number)
+            others = [one for other, one in enumerate(parts) if other != number]
+            if is_said_again(definition, part, others):
+                continue
+            rest = " && ".join(others)
             yield _Fault(
                 "drop conjunct", at.place, f"{said} needs no longer: {part}", inner, _text(rest, at), proposals.demand(where, part)
             )
-        for changed, how in _limits(rule.source):
+        for changed, how in limits(rule.source):
             yield _Fault("shift limit", at.place, f"{said} allows {how}: {rule.source}", inner, _text(changed, at), wanted)
-
-
-def _limits(source: str) -> Iterator[tuple[str, str]]:
-    from workflow.policy.faults import limits  # noqa: PLC0415  # kept beside its only use
-
-    yield from limits(source)
 
 
 def _elsewhere(definition: Definition, place: StatePath, target: StatePath) -> str:

@@ -16,8 +16,9 @@ from random import Random
 from workflow.errors import DefinitionError
 from workflow.load import compose, load
 from workflow.policy.mutants import Mutant, mutants
+from workflow.policy.wordless import wordless
 from workflow.prove.spread import spread
-from workflow.prove.variants import Baseline
+from workflow.prove.variants import Baseline, Variant
 from workflow.states.check import check
 from workflow.states.definition import Definition, Property
 from workflow.states.findings import Findings
@@ -97,8 +98,6 @@ class Plan:
     sample: int | None = None
     seed: int = 0
     jobs: int = 1
-    seconds: float = 30.0
-    """For one mutant."""
 
 
 def mutate(data: bytes, *, file: str, known: Known, plan: Plan, tester: Tester | None = None, progress: Progress | None = None) -> Score:
@@ -164,17 +163,18 @@ class _Judge:
         if variant is None:
             # Without the check nothing else can be asked either: such a document is no definition.
             return replace(told, noticed_by="check", how=faults[0], seconds=time.monotonic() - begun)
+        judged = Variant(variant, self.baseline) if "prove" in self.plan.tools else None
         for tool in self.plan.tools:
-            told = self._asked(tool, told, variant)
+            told = self._asked(tool, told, variant, judged)
             if told.noticed_by:
                 break
         else:
-            told = self._explained(told, mutant, variant) if "prove" in self.plan.tools else told
+            told = self._explained(told, mutant, judged) if judged is not None else told
         return replace(told, seconds=time.monotonic() - begun)
 
-    def _asked(self, tool: str, told: Judged, variant: Definition) -> Judged:
-        if tool == "prove":
-            notice = self.baseline.notice(variant, seconds=self.plan.seconds)
+    def _asked(self, tool: str, told: Judged, variant: Definition, judged: Variant | None) -> Judged:
+        if tool == "prove" and judged is not None:
+            notice = self.baseline.notice(judged)
             if notice is not None:
                 how = f"{notice.outcome}: {notice.rule.name}"
                 return replace(told, noticed_by="prove", how=how, run=notice.run)
@@ -184,19 +184,21 @@ class _Judge:
                 return replace(told, noticed_by="test", how=failed)
         return told
 
-    def _explained(self, told: Judged, mutant: Mutant, variant: Definition) -> Judged:
+    def _explained(self, told: Judged, mutant: Mutant, variant: Variant) -> Judged:
         """Say which property is missing, or why none can notice it."""
-        reason = self.baseline.difference(variant)
+        reason = variant.difference
         if reason.startswith("equivalent"):
             return replace(told, reason=reason)
+        kept: Property | None = None
         for text in mutant.proposals:
             rule = self._property(text)
             further = None if rule is None else self.baseline.further(rule)
-            if further is not None and further.notice(variant, seconds=self.plan.seconds) is not None:
+            if rule is None or further is None:
+                continue
+            if further.notice(variant) is not None:
                 return replace(told, proposal=f"- {text}")
-            if not reason and rule is not None and further is not None and self.baseline.holds(rule, variant):
-                reason = f"it only refuses: of the mutant this holds as well: {text}"
-        return replace(told, reason=reason)
+            kept = kept or (rule if self.baseline.holds(rule, variant) else None)
+        return replace(told, reason=reason or wordless(self.baseline, variant, mutant, kept))
 
     def _property(self, text: str) -> Property | None:
         """Read a proposal as the loader would read it in the definition; None when the loader objects."""

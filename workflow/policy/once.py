@@ -126,7 +126,8 @@ class _EarlierThan(_AtOnce):
 
     def see(self, said: Said) -> Iterator[str]:
         unit, since = unit_of(self.body["earlier_than"]), str(self.body["since"])
-        if said.event in listed(self.body["event"]) and self.since is not None:
+        is_there = "state" not in self.body or self.facts.within(said.source, str(self.body["state"]))
+        if said.event in listed(self.body["event"]) and is_there and self.since is not None:
             from_at = due(self.since, deadlines.budget(unit), unit.kind, self.facts.calendar)
             if from_at is not None and said.occurred_at < from_at:
                 yield f"{said.event} came at {said.occurred_at:%a %d %b %H:%M:%S}, before {from_at:%a %d %b %H:%M:%S}."

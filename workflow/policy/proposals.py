@@ -105,10 +105,15 @@ def pause(definition: Definition, place: StatePath, child: str) -> tuple[str, ..
     return (f"{{name: {named}, never: {{event: [{', '.join(events)}], state: {child}}}}}",) if events else ()
 
 
-def lifetime(check: str) -> tuple[str, ...]:
-    """Nothing is proposed for what lives longer inside a check: only its promise could say it."""
-    del check
-    return ()
+def lifetime(definition: Definition, check: str) -> tuple[str, ...]:
+    """Demand that what a check looks at is used in its lifetime, counted from the report of its message; nothing where none reports."""
+    params = definition.checks[check].params
+    since, ttl = params.get("since"), params.get("ttl")
+    if since is None or ttl is None:
+        return ()
+    events = [str(name) for name, type_ in definition.events.items() if check in type_.checks]
+    said = ((_name(f"{check} lives {ttl} for {event}"), event) for event in events)
+    return tuple(f"{{name: {named}, never: {{event: {event}, later_than: {ttl}, since: {since}}}}}" for named, event in said)
 
 
 def _leaving(definition: Definition, place: StatePath) -> Iterable[str]:

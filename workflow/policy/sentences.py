@@ -38,7 +38,7 @@ def _never(body: Mapping[str, object]) -> str:
     if "later_than" in body:
         return f"{event} is never accepted {body['later_than']} or more after {_name(body['since'])}."
     if "earlier_than" in body:
-        return f"{event} never happens sooner than {body['earlier_than']} after {_name(body['since'])}."
+        return f"{event} never happens{_there(body)} sooner than {body['earlier_than']} after {_name(body['since'])}."
     if "more_than" in body:
         return f"{event} is never accepted more than {body['more_than']} times."
     if "actor" in body:

@@ -6,18 +6,21 @@ Promises: what an attack gives is a run of the model; that none succeeds says no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 import z3
 
 from workflow.prove.monitors import Monitor, MoreThan
-from workflow.prove.walks import Step, Walk, Walker, breach, is_broken, taken_by, watched
+from workflow.prove.walks import MANY_WALKS, Step, Walk, Walker, breach, goal_of, is_broken, taken_by, watched
 from workflow.states.definition import StatePath
 
-FEW = 4
+FEW = 24
 """Steps that are attacked with others in between."""
 DIRECT = 60
 """Steps that are attacked as they are."""
+BETWEEN = 40
+"""The same, where no step is suspected more than another."""
+ALONG = 8
+"""Walks that are gone to their end because they take such a step."""
 ROUNDS = 12
 """How often a circle is gone for what counts."""
 PUMPED = 30
@@ -36,7 +39,7 @@ def attack(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[
         steps: steps that may lead to a breach; without any, every step that breaks the property is tried.
     """
     several = (_at(walker, monitor, walks, steps), _along(walker, monitor, walks, steps), _circles(walker, monitor, walks, steps))
-    first = several if steps else (_anywhere(walker, monitor, walks),)
+    first = several if steps else (_anywhere(walker, monitor, walks), _anywhere_helped(walker, monitor, walks))
     tried = (*first, _pumps(walker, monitor, walks))
     found: Walk | None
     for way in tried:
@@ -48,25 +51,46 @@ def attack(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[
 
 def _at(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]], steps: Sequence[Step]) -> Iterator[Walk | None]:
     """Go to a step and take it: each as it is first, then a few with steps in between where they need them."""
-    for step in steps[:DIRECT]:
-        leaf = step.group.leaf
-        for walk in islice(walks.get(leaf, ()) if leaf is not None else (Walk(),), 2):
-            way = taken_by(walker, walk)
-            yield breach(walker, monitor, watched(walker, monitor, way), step, is_helped=False) if way is not None else None
-    for step in steps[:FEW]:
-        leaf = step.group.leaf
-        for walk in walks.get(leaf, ()) if leaf is not None else (Walk(),):
-            way = taken_by(walker, walk)
-            yield breach(walker, monitor, way, step) if way is not None else None
+    likely = _likely(walker, monitor, walks, steps)
+    for walk, step in likely[:DIRECT]:
+        way = taken_by(walker, walk)
+        yield breach(walker, monitor, watched(walker, monitor, way), step, is_helped=False) if way is not None else None
+    for walk, step in likely[:FEW]:
+        way = taken_by(walker, walk)
+        yield breach(walker, monitor, way, step) if way is not None else None
+
+
+def _likely(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]], steps: Sequence[Step]) -> list[tuple[Walk, Step]]:
+    """Give walks with the step to take after them: of each step the walk that knows most of what the step asks, then the next ones."""
+    found: list[tuple[int, int, int, Walk, Step]] = []
+    for step in steps:
+        rule = walker.rule(step)
+        if rule is None:
+            continue
+        read = walker.read_by(rule, goal_of(walker, monitor, rule))
+        ways = walks.get(rule.source, ()) if rule.source is not None else (Walk(),)
+        ranked = sorted(((len(read - walk.known()), len(walk.steps), walk) for walk in ways), key=lambda one: one[:2])
+        # What a step asks may also be that something is not so: the walks that know least take turns with those that know most.
+        turns = [one for pair in zip(ranked, reversed(ranked), strict=True) for one in pair][: len(ranked)]
+        found += [(place, missing, length, walk, step) for place, (missing, length, walk) in enumerate(turns)]
+    return [(walk, step) for *_, walk, step in sorted(found, key=lambda one: one[:3])]
 
 
 def _anywhere(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]]) -> Iterator[Walk | None]:
     """Try, wherever a walk leads, every step that breaks the property there."""
     for leaf, some in walks.items():
         steps = list(_breaking(walker, monitor, leaf))
-        for way in _asking(walker, monitor, some) if steps else ():
+        for way in _asking(walker, monitor, some[:MANY_WALKS]) if steps else ():
             seen = watched(walker, monitor, way)
             yield from (breach(walker, monitor, seen, step, is_helped=False) for step in steps)
+
+
+def _anywhere_helped(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]]) -> Iterator[Walk | None]:
+    """Try the likeliest of these steps with others in between: a deadline may come after two that change nothing."""
+    steps = [step for leaf in walks for step in _breaking(walker, monitor, leaf)]
+    for walk, step in _likely(walker, monitor, walks, steps)[:BETWEEN]:
+        way = taken_by(walker, walk)
+        yield breach(walker, monitor, way, step) if way is not None else None
 
 
 def _asking(walker: Walker, monitor: Monitor, walks: Iterable[Walk]) -> Iterator[Walk]:
@@ -96,7 +120,7 @@ def _breaking(walker: Walker, monitor: Monitor, leaf: StatePath) -> Iterator[Ste
 def _along(walker: Walker, monitor: Monitor, walks: Mapping[StatePath, Sequence[Walk]], steps: Sequence[Step]) -> Iterator[Walk | None]:
     """Go the walks that take such a step to their ends."""
     ways = sorted((walk for some in walks.values() for walk in some if not set(steps).isdisjoint(walk.steps)), key=lambda w: len(w.steps))
-    for walk in ways:
+    for walk in ways[:ALONG]:
         yield is_broken(walker, monitor, walk.steps)
 
 

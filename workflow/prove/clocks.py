@@ -89,7 +89,6 @@ class Clocks:
         """Say that a report speaks of a performance between the queueing of its message and now."""
         if not self.mode.has_instants:
             return TRUE
-        self._declare_queued(key)
         performed = self.words.input("performed", float)
         return z3.And(performed <= self.words.input("t", float), performed >= self.words.var(f"queued.{key}"))
 
@@ -97,7 +96,6 @@ class Clocks:
         """Note when a message was queued: at the instant of its step, or later when the step was made up for later."""
         if at is None:
             return {}
-        self._declare_queued(key)
         return {f"queued.{key}": at}
 
     def passed(self) -> dict[str, Formula]:
@@ -162,10 +160,6 @@ class Clocks:
 
     def _due(self, timer: TimerType) -> Formula:
         return self.words.var(f"due.{timer.key}")
-
-    def _declare_queued(self, key: str) -> None:
-        if not self.words.has(f"queued.{key}"):
-            self.words.declare(f"queued.{key}", float)
 
 
 def _is_rung_before(other: TimerType, timer: TimerType) -> bool:

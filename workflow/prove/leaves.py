@@ -12,7 +12,7 @@ import z3
 
 from workflow.prove.terms import FALSE, TRUE, Codes, Formula, Many, Number, Opaque, Term, Translator, Truth
 from workflow.prove.words import Mode, Sort, Words
-from workflow.states.cel_tree import Apply, Items, Name, Node, UnreadError, read, texts_of
+from workflow.states.cel_tree import UnreadError, read, texts_of
 from workflow.states.definition import Assignment, Definition, EventType, Field, FieldName, FieldType, StatePath
 from workflow.states.known import Known
 
@@ -59,7 +59,7 @@ class Reading:
 
     def truth(self, source: str, scene: Scene) -> Truth:
         """Translate a guard; the same guard in the same scene is translated once."""
-        where = scene.leaf if "instance.state" in source else ""
+        where = scene.leaf if "state" in source else ""  # not "instance.state": CEL allows blanks around the dot
         key = (source, where, scene.event and scene.event.name, str(scene.now), scene.is_engine)
         if key not in self._seen:
             self._seen[key] = self.translator.truth(source, lambda path: self.leaf(path, scene))
@@ -188,16 +188,16 @@ class Reading:
 
     def _computed(self, field_: Field, term: Term, source: str) -> tuple[dict[str, Formula], Formula]:
         name, sort = f"val.{field_.name}", sort_of(field_.type)
-        if field_.is_personal:
-            return {f"has.{field_.name}": TRUE}, TRUE
         match term:
             case Truth():
                 return self._written(field_, TRUE, {name: term.yes}), z3.Or(term.yes, term.no)
             case Number():
                 return self._written(field_, TRUE, {name: term.value}), term.ok
             case _:
-                self.translator.opaque.update(() if _reads_only_now(source) else (source,))
-                ok = TRUE if _reads_only_now(source) else self.words.input(f"computed:{source}", bool)
+                if _is_instant(source):  # which a model without instants leaves open on purpose
+                    return self._written(field_, TRUE, {name: self.words.input(f"instant:{source}", sort)}), TRUE
+                self.translator.opaque.add(source)
+                ok = self.words.input(f"computed:{source}", bool)
                 return self._written(field_, TRUE, {} if field_.is_many else {name: self.words.input(f"value:{source}", sort)}), ok
 
     def _written(self, field_: Field, has: Formula, values: dict[str, Formula]) -> dict[str, Formula]:
@@ -225,25 +225,14 @@ def _is_given(one: Field) -> bool:
     return one.is_required or one.default is not None
 
 
+def _is_instant(source: str) -> bool:
+    """Tell whether an expression computes an instant from nothing but the present one; that never fails."""
+    now = Number(z3.RealVal(0), TRUE, "time")
+    return isinstance(Translator(Codes(), z3.Bool).value(source, lambda path: now if path == "now" else Opaque()), Number)
+
+
 def _texts(source: str) -> frozenset[str]:
     try:
         return texts_of(read(source))
     except UnreadError:
         return frozenset()
-
-
-def _reads_only_now(source: str) -> bool:
-    try:
-        return _names(read(source)) <= {"now"}
-    except UnreadError:
-        return False
-
-
-def _names(node: Node) -> frozenset[str]:
-    match node:
-        case Name(path=path):
-            return frozenset({path})
-        case Apply(parts=parts) | Items(items=parts):
-            return frozenset().union(*map(_names, parts))
-        case _:
-            return frozenset()

@@ -16,57 +16,20 @@ from functools import cached_property
 import z3
 
 from workflow.prove import given
+from workflow.prove.alike import Alike
 from workflow.prove.clocks import Clocks
 from workflow.prove.leaves import Reading, Scene
 from workflow.prove.people import declare_people, who_may
+from workflow.prove.rules import Group, Rule, counter
 from workflow.prove.terms import FALSE, TRUE, Formula
 from workflow.prove.words import Mode, Words
 from workflow.states.check_events import every_action
-from workflow.states.definition import ActionUse, Definition, EventName, EventType, StatePath, TimerKey, TimerType
+from workflow.states.definition import Definition, EventName, EventType, Quorum, StatePath, TimerType
 from workflow.states.known import Known
 from workflow.states.machine import Arrow, Table
 from workflow.states.moves import Move
 
 ENGINE_KINDS = frozenset({"told", "fired", "reported", "stale"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One thing that may happen.
-
-    Attributes:
-        kind: see `verdicts.Happening`.
-        source: the leaf before; None for the start.
-        guard: over variables and inputs; `promised` is what checks promise besides, each with its words.
-        updates: variable -> its value afterwards; the others stay.
-        uses: the actions of the step.
-        armed: the timers that start with it.
-        at: the instant at which it happens, None without instants.
-        is_heard: whether it is more than a note in the history.
-    """
-
-    kind: str
-    event: EventName
-    source: StatePath | None
-    target: StatePath
-    guard: Formula
-    updates: dict[str, Formula]
-    promised: tuple[tuple[str, Formula], ...] = ()
-    uses: tuple[ActionUse, ...] = ()
-    armed: frozenset[TimerKey] = frozenset()
-    at: Formula | None = None
-    is_heard: bool = True
-    timer: TimerKey | None = None
-    report: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """What may happen in one leaf by one event, timer or report; `leaf` None at the start."""
-
-    kind: str
-    leaf: StatePath | None
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +56,10 @@ class Model:
     known: Known
     mode: Mode
     words: Words = field(default_factory=Words)
+    pattern: Model | None = None
+    """A model of nearly the same definition: where both are alike its rules are taken over."""
+    alike: Alike | None = None
+    """What the definition has in common with the pattern's."""
     _made: dict[Group, tuple[Rule, ...]] = field(default_factory=dict)
     _asked: dict[tuple[EventName, bool], Formula] = field(default_factory=dict)
 
@@ -102,6 +69,37 @@ class Model:
         self.reading = Reading(self.definition, self.known, self.words, self.mode)
         self.clocks = Clocks(self.definition, self.words, self.mode)
         self._declare()
+        if self.pattern is not None:
+            # Rules that are taken over speak of these; one constant of a name is as good as another of the same solver.
+            self.words.inputs |= self.pattern.words.inputs
+            self.words.input_sorts |= self.pattern.words.input_sorts
+            self.reading.codes.numbers |= self.pattern.reading.codes.numbers
+
+    def of_pattern(self, group: Group) -> Model | None:
+        """Give the model whose rules of a group are this one's too, None when they may differ."""
+        if self.pattern is None or self.alike is None or not self._is_comparable or not self.alike.at(group.leaf, self._heard_in(group)):
+            return None
+        return self.pattern
+
+    @cached_property
+    def _is_comparable(self) -> bool:
+        """Tell whether the variables are the pattern's; those of timers are a matter of the states that have them."""
+        if self.pattern is None or self.alike is None or not self.alike.is_comparable or self.mode != self.pattern.mode:
+            return False
+        return self._vocabulary == self.pattern._vocabulary  # noqa: SLF001  # another of its kind
+
+    @cached_property
+    def _vocabulary(self) -> tuple[object, ...]:
+        return (self.reading.texts, self.reports, self.tallied, self.told, self._marked())
+
+    def _heard_in(self, group: Group) -> tuple[EventName, ...]:
+        """Name the events that the rules of a group may be."""
+        if group.kind in {"start", "event", "told"}:
+            return (EventName(group.name),)
+        if group.kind == "fired":
+            return tuple(timer.event for state in self.definition.states.values() for timer in state.timers if timer.key == group.name)
+        done, failed = self.reports.get(group.name, (frozenset(), frozenset())) if group.kind == "reported" else (frozenset(), frozenset())
+        return tuple(sorted(done | failed))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -117,13 +115,9 @@ class Model:
     def of(self, group: Group) -> tuple[Rule, ...]:
         """Give the rules of one group; they are worked out once."""
         if group not in self._made:
-            self._made[group] = tuple(self._of_group(group))
+            pattern = self.of_pattern(group)
+            self._made[group] = tuple(self._of_group(group)) if pattern is None else pattern.of(group)
         return self._made[group]
-
-    @property
-    def opaque(self) -> frozenset[str]:
-        """Name the expressions that are not translated."""
-        return frozenset(self.reading.translator.opaque)
 
     def codes_text(self, number: int) -> str | None:
         """Give the text that a code stands for."""
@@ -157,6 +151,8 @@ class Model:
             self.words.declare(f"distinct_actors.{name}", int)
         for key in self.reports:
             self.words.declare(f"pending.{key}", bool)
+            if self.mode.has_instants:
+                self.words.declare(f"queued.{key}", float)
         for name in sorted(self._marked()):
             self.words.declare(f"marked.{name}", bool)
             self.words.declare(f"mark.{name}", float)
@@ -272,7 +268,7 @@ class Model:
             taken = z3.And(rest, holds)
             rest = z3.And(rest, z3.Not(holds))
             if arrow.transition.quorum is not None and draft.leaf is not None:
-                reached = self._is_reached(arrow)
+                reached = self._is_reached(arrow.transition.quorum, arrow.transition.event)
                 yield self._step(draft, None, z3.And(taken, z3.Not(reached)), {}, is_counted=True)
                 taken = z3.And(taken, reached)
             written, can = self._assigned(arrow, draft)
@@ -282,10 +278,7 @@ class Model:
         if is_engine:
             yield self._step(draft, None, rest, {}, is_counted=False)
 
-    def _is_reached(self, arrow: Arrow) -> Formula:
-        quorum, name = arrow.transition.quorum, arrow.transition.event
-        if quorum is None:
-            return TRUE
+    def _is_reached(self, quorum: Quorum, name: EventName) -> Formula:
         if quorum.is_distinct:
             return self.words.var(f"distinct_actors.{name}") + 1 >= quorum.need
         return self.words.var(f"count.{name}") + 1 >= quorum.need
@@ -379,8 +372,3 @@ class Model:
             return {}
         took_part = z3.Or(self.words.input("actor.is_p", bool), self.words.input("for.is_p", bool))
         return {f"decided.{stage}": z3.Or(self.words.var(f"decided.{stage}"), took_part)}
-
-
-def counter(use: ActionUse) -> str:
-    """Name the counter by which an effect's messages are told apart."""
-    return use.link or str(use.done)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import z3
 
 from workflow.prove.leaves import Scene
-from workflow.prove.model import Model, Rule
+from workflow.prove.model import Model
 from workflow.prove.people import role_input
+from workflow.prove.rules import Rule
 from workflow.prove.terms import FALSE, TRUE, Formula
 from workflow.states.definition import Definition, Property, RoleName, StatePath, TimerType, Unit, listed
 from workflow.states.durations import read_duration
@@ -60,6 +61,11 @@ class Monitor:
 
     def rests(self, leaf: StatePath) -> Formula | None:
         """Say when resting in a leaf breaks the property."""
+        del leaf
+        return None
+
+    def guess(self, leaf: StatePath) -> Formula | None:
+        """Suppose what is so in a leaf whatever has happened, so that nothing can break the property; it is believed only when proven."""
         del leaf
         return None
 
@@ -218,7 +224,7 @@ class EarlierThan(Monitor):
         """Remember when it was so, where that is needed."""
         self._is_state = self.definition.resolve(self.text("since")) is not None
         told = [self.definition.events[name] for name in self.definition.events if name in self.events]
-        timers = [timer for state in self.definition.states.values() for timer in state.timers if timer.event in self.events]
+        timers = self._timers()
         is_timed = all(self._is_bounded(timer) for timer in timers)
         is_reported = any(not names.isdisjoint(self.events) for pair in self.model.reports.values() for names in pair)
         self._is_measured = not is_timed or is_reported or not self.model.told.isdisjoint(self.events)
@@ -237,7 +243,7 @@ class EarlierThan(Monitor):
             self.entered(rule, self.text("since")) if self._is_state else self.happens(rule, self.text("since")) and rule.kind != "stale"
         )
         broken: Formula | None = None
-        if self.happens(rule, *self.events) and not self._is_late_enough(rule):
+        if self.is_asked(rule) and not self._is_late_enough(rule):
             is_early = TRUE if rule.at is None or unit.kind != "elapsed" else rule.at < words.var("m.since_at") + unit.amount
             broken = z3.And(words.var("m.since"), is_early)
         updates: dict[str, Formula] = {}
@@ -247,8 +253,14 @@ class EarlierThan(Monitor):
 
     def remembers(self) -> tuple[object, ...]:
         """Say whether there is something to measure, and by which timers."""
-        timers = [timer for state in self.definition.states.values() for timer in state.timers if timer.event in self.events]
-        return (self._is_measured, *((timer.key, self._is_bounded(timer)) for timer in timers))
+        return (self._is_measured, *((timer.key, self._is_bounded(timer)) for timer in self._timers()))
+
+    def _timers(self) -> list[TimerType]:
+        """Give the timers that bring one of the events about, in the state that is named beside it."""
+        found = [timer for state in self.definition.states.values() for timer in state.timers if timer.event in self.events]
+        there = self.definition.resolve(self.text("state")) if "state" in self.body else None
+        within = self.definition.is_within
+        return [timer for timer in found if there is None or within(timer.state, there) or within(there, timer.state)]
 
     def _is_late_enough(self, rule: Rule) -> bool:
         """Tell whether a timer brings it about that starts with what the property counts from, and is long enough."""

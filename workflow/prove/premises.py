@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import z3
 
-from workflow.prove.model import Model, Rule
+from workflow.prove.limits import SMALL, limit
+from workflow.prove.model import Model
 from workflow.prove.monitors import Monitor
+from workflow.prove.rules import Rule
 from workflow.states.definition import Property, StatePath
 
 
 def is_possible(model: Model, rule: Property, reached: frozenset[StatePath]) -> bool:
     """Tell whether the premise of a property can come true; `reached` are the leaves that `reachable` gives of a model without instants."""
-    if rule.kind == "field":
-        return True
     monitor = Monitor(model, rule)
     if "event" not in rule.body:
         return "state" not in rule.body or any(monitor.within(leaf, str(rule.body["state"])) for leaf in reached)
@@ -48,5 +48,5 @@ def may_be_taken(rule: Rule) -> bool:
     if z3.is_false(rule.guard):
         return False
     solver = z3.SimpleSolver()
-    solver.set("timeout", 500)
+    limit(solver, SMALL)
     return bool(solver.check(rule.guard, *(formula for _, formula in rule.promised)) != z3.unsat)

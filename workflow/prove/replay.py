@@ -6,7 +6,8 @@ model. A step that the engine refuses ends the replay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -113,8 +114,7 @@ class Replay:
                     drive(close(self.engine.parts, self.engine.store, self.instance_id))
                 case _:
                     raise StrayedError(f"A replay cannot make the engine do {happening.event!r} ({happening.kind}).")
-            if self.instance_id is not None:
-                self.situations.append(self.engine.situation(self.instance_id))
+            self.situations.append(self._stored())
 
     def settle(self, until: datetime) -> None:
         """Let time pass at the end, so that what is overdue shows."""
@@ -144,13 +144,12 @@ class Replay:
         if payload is None:
             raise StrayedError(f"No payload of {happening.event!r} was found that has what the counterexample needs.")
         self.checks.script = happening.facts
-        if happening.for_whom:
-            self._delegate(happening)
         event = Event.of(happening.event, self._actor(happening, payload, instance), payload)
-        if instance is None:
-            answer: object = self.engine.start(self.definition.name, event, subject=SUBJECT)
-        else:
-            answer = self.engine.fire(instance.id, event)
+        with self._delegated(happening):
+            if instance is None:
+                answer: object = self.engine.start(self.definition.name, event, subject=SUBJECT)
+            else:
+                answer = self.engine.fire(instance.id, event)
         if not isinstance(answer, Accepted):
             raise StrayedError(f"The engine did not accept {happening.event!r}.")
         self.instance_id = answer.instance.id
@@ -170,10 +169,15 @@ class Replay:
             granted.append(f"{name}:{scope}" if scope is not None else str(name))
         return Actor.of(happening.who, *granted)
 
-    def _delegate(self, happening: Happening) -> None:
+    @contextmanager
+    def _delegated(self, happening: Happening) -> Iterator[None]:
+        """Let somebody act for another in this step only; several may at the same instant."""
+        if not happening.for_whom:
+            yield
+            return
         now = self.clock.now()
         made = Delegation(
-            id=f"d{now.timestamp()}",
+            id=f"step-{len(self.situations)}",
             principal=ActorId(happening.for_whom),
             deputy=ActorId(happening.who),
             role=None,
@@ -182,11 +186,11 @@ class Replay:
             ends_at=now + timedelta(days=1),
         )
         self.engine.delegate(made, actor=ADMIN)
+        yield
+        self.engine.end_delegation(made.id, actor=ADMIN)
 
     def _let_fire(self, happening: Happening) -> None:
         """Wait until the timer's own deadline, as the engine has computed it."""
-        if self.instance_id is None:
-            raise StrayedError("Nothing has begun.")
         timers = self._stored().timers
         due_at = next((t.due_at for t in timers if t.key == happening.timer), None)
         if due_at is not None:

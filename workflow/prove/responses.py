@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import z3
 
-from workflow.prove.model import Model, Rule
+from workflow.prove.model import Model
 from workflow.prove.monitors import (
     Absence,
     Always,
@@ -26,9 +26,10 @@ from workflow.prove.monitors import (
     Seen,
     UnencodedError,
 )
+from workflow.prove.rules import Rule
 from workflow.prove.terms import FALSE, TRUE, Formula
 from workflow.prove.witnesses import find_timer
-from workflow.states.definition import Property, TimerType
+from workflow.states.definition import Property, StatePath, TimerType
 
 
 @dataclass
@@ -73,6 +74,14 @@ class Response(Monitor):
             return Seen(updates={"m.owed": then}, broken=self._uncovered(rule, left, then))
         ends = rule.is_heard and rule.kind != "idle" and self.definition.states[rule.target].outcome is not None
         return Seen(updates={"m.owed": then}, broken=then if ends else None)
+
+    def guess(self, leaf: StatePath) -> Formula | None:
+        """Suppose that the witness runs as long as something is owed; outside of its state nothing is."""
+        witness, words = self.witness, self.model.words
+        if witness is None:
+            return None
+        is_there = self.definition.is_within(leaf, witness.state)
+        return z3.Implies(words.var("m.owed"), words.var(f"armed.{witness.key}") if is_there else FALSE)
 
     def _asks(self, rule: Rule) -> bool:
         if "state" in self.body:

@@ -1,6 +1,7 @@
 """The questions to the solver: can a property be broken in a cut (Spacer), by which run (unrolling), and is that run one of the model.
 
-Promises: an answer that is not certain is None, never a guess; every question has a limit of time.
+Promises: an answer that is not certain is None, never a guess; every question has a limit, which the solver counts
+itself, so that a busy machine changes no answer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import z3
 
 from workflow.prove.certificate import PLACE, Certificate, read_certificate
+from workflow.prove.limits import MIDDLING, SMALL, limit
 from workflow.prove.system import Arc, Cut, System
 from workflow.prove.terms import TRUE, Formula
 from workflow.prove.words import Words, at_step
@@ -19,9 +21,45 @@ from workflow.states.definition import StatePath
 
 MANY = 8
 """From so many variables on, a run of a cut may be one of the model, and it is asked before the cut is refined."""
+FEW_STEPS, FEW_ROUNDS = 12, 4
+"""The same for one question among many."""
+ROUNDS = 30
+"""How often a cut is refined."""
 NOWHERE = "(start)"
 LONGEST = 40
 """Steps of the longest run that is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a question may cost.
+
+    Attributes:
+        work: how much each question to the solver may cost by the solver's own count, which no load of the machine changes.
+        until: monotonic instant at which to give up, should the machine be far too slow.
+        longest: steps of the longest run that is looked for.
+        rounds: how often a cut is refined.
+    """
+
+    work: int
+    until: float
+    longest: int = LONGEST
+    rounds: int = ROUNDS
+
+    @property
+    def left(self) -> float:
+        """Give the seconds that are left."""
+        return self.until - time.monotonic()
+
+    @property
+    def milliseconds(self) -> int:
+        """Give the time that is left as the solver wants it."""
+        return max(int(self.left * 1000), 1)
+
+
+def little(work: int, until: float) -> Budget:
+    """Give a budget for what is one question among many."""
+    return Budget(work=work, until=until, longest=FEW_STEPS, rounds=FEW_ROUNDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,27 +80,29 @@ class Answer:
     certificate: Certificate | None = None
 
 
-def decide(system: System, *, until: float, is_certified: bool = False) -> Answer:
+def decide(system: System, *, budget: Budget, is_certified: bool = False) -> Answer:
     """Cut, ask, and refine where a run of the cut needs a variable that was cut away.
 
     Args:
         system: the model with its watcher.
-        until: monotonic instant at which to give up.
+        budget: what it may cost.
         is_certified: whether a proof must come with a certificate; without it the solver may simplify more beforehand.
     """
     if not system.rests and _is_harmless(system.arcs):
         return Answer(is_safe=True, certificate=dict.fromkeys(system.leaves, TRUE))
     kept, run = system.beginning(), None
-    while (left := until - time.monotonic()) > 0:
+    for _ in range(budget.rounds):
+        if budget.left <= 0:
+            break
         cut = system.cut(kept)
         # A finer cut has no shorter run. Where it still has one as short, asking whether it is safe would be for nothing.
         shortest = len(run) if run else 1
-        run = find_run(cut, until=until, shortest=shortest, longest=shortest + 1) if run else None
+        run = find_run(cut, budget=budget, shortest=shortest, longest=shortest + 1) if run else None
         if run is None:
-            is_safe, certificate = _spacer(cut, seconds=left, is_plain=is_certified)
+            is_safe, certificate = _spacer(cut, budget=budget, is_plain=is_certified)
             if is_safe is not False:
                 return Answer(is_safe=is_safe, kept=kept, certificate=certificate)
-            run = find_run(cut, until=until, shortest=shortest)
+            run = find_run(cut, budget=budget, shortest=shortest)
         if run is None:
             return Answer(is_safe=None, kept=kept)
         if len(kept) > MANY and follow(system, run, frozenset(system.words.sorts)) is not None:
@@ -77,14 +117,14 @@ def decide(system: System, *, until: float, is_certified: bool = False) -> Answe
 def _is_harmless(arcs: Sequence[Arc]) -> bool:
     """Tell whether no step breaks the property, wherever and whenever it is taken: then nothing need be known of runs."""
     solver = z3.Solver()
-    solver.set("timeout", 1000)
+    limit(solver, SMALL)
     return all(solver.check(*arc.parts, arc.broken) == z3.unsat for arc in arcs if arc.broken is not None)
 
 
-def _spacer(cut: Cut, *, seconds: float, is_plain: bool = False) -> tuple[bool | None, Certificate | None]:
+def _spacer(cut: Cut, *, budget: Budget, is_plain: bool = False) -> tuple[bool | None, Certificate | None]:
     """Ask Spacer whether no run of the cut breaks the property; a certificate comes with a proof where it can be read."""
     fixed = z3.Fixedpoint()
-    fixed.set(engine="spacer", timeout=max(int(seconds * 1000), 1))
+    fixed.set(engine="spacer", timeout=budget.milliseconds, rlimit=budget.work)
     if is_plain:
         # What these take away is missing in the certificate.
         fixed.set("xform.slice", False)  # z3's own way to set a switch
@@ -121,19 +161,19 @@ def _spacer(cut: Cut, *, seconds: float, is_plain: bool = False) -> tuple[bool |
     return (False if answer == z3.sat else None), None
 
 
-def find_run(cut: Cut, *, until: float, shortest: int = 1, longest: int = LONGEST) -> tuple[Arc, ...] | None:
+def find_run(cut: Cut, *, budget: Budget, shortest: int = 1, longest: int | None = None) -> tuple[Arc, ...] | None:
     """Find a shortest run of a cut that breaks the property, None when there is none of such a length or time is over."""
     unrolled = _Unrolled(cut)
     solver = z3.SolverFor("QF_LIRA")
     solver.add(unrolled.beginning())
-    for number in range(longest):
-        left = until - time.monotonic()
-        if left <= 0:
+    for number in range(budget.longest if longest is None else longest):
+        if budget.left <= 0:
             return None
         solver.add(unrolled.step(number))
         if number + 1 < shortest:
             continue
-        solver.set("timeout", max(int(left * 1000), 1))
+        solver.set("timeout", budget.milliseconds)
+        solver.set("rlimit", budget.work)
         if solver.check(unrolled.broken(number)) == z3.sat:
             return unrolled.arcs(solver.model(), number)
     return None
@@ -146,7 +186,7 @@ def follow(system: System, arcs: Sequence[Arc], kept: frozenset[str], *, wishes:
         The moves with their values, None when the model does not allow the run.
     """
     words, solver = system.words, z3.Solver()
-    solver.set("timeout", 5000)
+    limit(solver, MIDDLING)
     solver.add([at_step(words.var(name), 0) == words.pinned(words.initial[name], 0) for name in kept])
     for number, arc in enumerate(arcs):
         solver.add([words.pinned(part, number) for part in arc.parts])

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import z3
 
-from workflow.prove.model import Rule
 from workflow.prove.monitors import Monitor
+from workflow.prove.rules import Rule
 from workflow.prove.terms import TRUE, Formula
 from workflow.prove.words import Words
 from workflow.states.definition import StatePath
@@ -38,13 +38,18 @@ class Arc:
     guard: Formula = TRUE
 
 
+_LEFT_OPEN = frozenset({"opaque", "value", "computed"})
+"""Kinds of inputs that stand for an expression which was not translated, or for what it computes."""
+
+
 @dataclass(slots=True)
 class Mentions:
     """Which constants an expression mentions, remembered for each part of it."""
 
     parts: dict[int, tuple[Formula, ...]] = field(default_factory=dict)
     _seen: dict[int, frozenset[str]] = field(default_factory=dict)
-    _alive: list[Formula] = field(default_factory=list)
+    alive: list[Formula] = field(default_factory=list)
+    """Every expression that something is remembered of: an id is given again to another expression once the first is gone."""
 
     def of(self, expression: Formula) -> frozenset[str]:
         """Name the variables (``v:``) and inputs (``i:``) of an expression."""
@@ -54,7 +59,7 @@ class Mentions:
             if z3.is_const(expression) and expression.decl().kind() == z3.Z3_OP_UNINTERPRETED:
                 found = frozenset({expression.decl().name()})
             self._seen[expression.get_id()] = found
-            self._alive.append(expression)  # an id is given again to another expression once the first is gone
+            self.alive.append(expression)
         return found
 
     def variables(self, expression: Formula) -> frozenset[str]:
@@ -106,12 +111,12 @@ class System:
 
     def opaque(self, kept: frozenset[str]) -> tuple[str, ...]:
         """Name the expressions that a proof has left open in what it has looked at."""
-        return self.opaque_in([arc.guard for arc in self.cut(kept).arcs])
+        return self.opaque_in(part for arc in self.cut(kept).arcs for part in (arc.guard, *arc.updates.values()))
 
     def opaque_in(self, formulas: Iterable[Formula]) -> tuple[str, ...]:
         """Name the expressions that formulas, or the states of the property, leave open."""
         names = frozenset().union(*map(self.mentions.of, (*formulas, *self.rests.values())))
-        return tuple(sorted(name.removeprefix("i:opaque:") for name in names if name.startswith("i:opaque:")))
+        return tuple(sorted({words for name in names for kind, _, words in (name[2:].partition(":"),) if kind in _LEFT_OPEN}))
 
     def cut(self, kept: frozenset[str]) -> Cut:
         """Keep some variables only; arcs that no longer differ become one, and those that change nothing go."""
@@ -172,25 +177,30 @@ class Cut:
         return {name: const for name, const in free.items() if name in names or name in initial}
 
 
-def system_of(monitor: Monitor, mentions: Mentions) -> System:
-    """Join a model and a watcher."""
+def system_of(monitor: Monitor, mentions: Mentions, plain: Sequence[Arc] | None = None) -> System:
+    """Join a model and a watcher; `plain` are the model's arcs where they are known already."""
     model = monitor.model
-    arcs = tuple(arcs_of(monitor, model.rules, mentions))
+    arcs = tuple(watched_arcs(monitor, plain_arcs(model.rules, mentions) if plain is None else plain))
     leaves = tuple(leaf.path for leaf in model.definition.leaves())
     rests = {leaf: broken for leaf in leaves if (broken := monitor.rests(leaf)) is not None and not z3.is_false(broken)}
     return System(words=model.words, arcs=arcs, rests=rests, leaves=leaves, mentions=mentions)
 
 
-def arcs_of(monitor: Monitor, rules: Iterable[Rule], mentions: Mentions) -> Iterator[Arc]:
-    """Join rules and a watcher; a rule that can never be taken is left out."""
+def plain_arcs(rules: Iterable[Rule], mentions: Mentions) -> Iterator[Arc]:
+    """Give the rules that may be taken as arcs that nobody watches yet."""
     for rule in rules:
-        seen = monitor.see(rule)
         own = _parts(rule.guard, mentions)
         parts = (*own, *(part for _, formula in rule.promised for part in _parts(formula, mentions)))
-        if any(z3.is_false(part) for part in parts):
-            continue
+        if not any(z3.is_false(part) for part in parts):
+            yield Arc(rule=rule, own=own, parts=parts, updates=rule.updates, broken=None)
+
+
+def watched_arcs(monitor: Monitor, arcs: Iterable[Arc]) -> Iterator[Arc]:
+    """Let a watcher see arcs that nobody watches yet."""
+    for arc in arcs:
+        seen = monitor.see(arc.rule)
         broken = None if seen.broken is None or z3.is_false(seen.broken) else seen.broken
-        yield Arc(rule=rule, own=own, parts=parts, updates={**rule.updates, **seen.updates}, broken=broken)
+        yield Arc(rule=arc.rule, own=arc.own, parts=arc.parts, updates={**arc.rule.updates, **seen.updates}, broken=broken, guard=arc.guard)
 
 
 def _parts(formula: Formula, mentions: Mentions) -> tuple[Formula, ...]:
@@ -199,6 +209,7 @@ def _parts(formula: Formula, mentions: Mentions) -> tuple[Formula, ...]:
     if found is None:
         flat = (part if mentions.of(part) else z3.simplify(part) for part in _flat(formula))
         found = mentions.parts[formula.get_id()] = tuple(part for part in flat if not z3.is_true(part))
+        mentions.alive.append(formula)
     return found
 
 

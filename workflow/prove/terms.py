@@ -2,7 +2,7 @@
 
 Promises: a truth value is a pair (certainly true, certainly false); neither means that CEL would give an error. That is CEL's own
 logic: `true || error` is true. What is not translated becomes opaque: any truth value or an error, the same for the same words in
-one step, and it is noted.
+one step, and it is noted. Two expressions have the same words only when they are the same tree.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import z3
 
 from workflow.states.cel_tree import Apply, Items, Literal, Name, Node, UnreadError, read
 from workflow.states.durations import read_duration
+from workflow.states.payload import MAX_INTEGER
 
 Formula = Any
 """A z3 expression; z3 has no types of its own that a type checker could use."""
-
-_PLAIN_DURATION = {"h": 3600, "m": 60, "s": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,8 @@ class Translator:
             case Literal(value=bool() as value):
                 return Truth(z3.BoolVal(value), z3.BoolVal(not value))
             case Literal(value=int() as value):
-                return Number(z3.IntVal(value), TRUE, "int")
+                # Values of fields are no larger, so that no sum of what is translated leaves CEL's 64 bits, which is an error there.
+                return Number(z3.IntVal(value), TRUE, "int") if value <= MAX_INTEGER else Opaque()
             case Literal(value=value):
                 return Number(z3.IntVal(self.codes.of(str(value))), TRUE, "text")
             case Name(path=path):
@@ -163,7 +163,9 @@ class Translator:
             known = [one for one in found if one is not None]
             if len(known) != len(found):
                 return None
-            return Truth(z3.Or([one.yes for one in known]), z3.And([one.no for one in known]))
+            # A list with an error in it is an error, also where another of its items is the one that is looked for.
+            is_whole = z3.And([z3.Or(one.yes, one.no) for one in known])
+            return Truth(z3.And(is_whole, z3.Or([one.yes for one in known])), z3.And([one.no for one in known]))
         term = self._term(many, leaves)
         if isinstance(term, Many) and isinstance(item, Literal) and isinstance(item.value, str):
             has = term.has(item.value)
@@ -203,22 +205,37 @@ def _sum(op: str, left: Term, right: Term) -> Term:
 
 
 def _seconds(text: str) -> int | None:
-    """Read a duration as CEL writes it (``15m``, ``1h30m``)."""
+    """Read a duration as CEL writes it (``15m``, ``1h30m``); with a great letter it is none."""
     unit = read_duration("PT" + text.upper())
-    return unit.amount if unit is not None and text[-1:] in _PLAIN_DURATION else None
+    return unit.amount if unit is not None and text.islower() else None
 
 
 def _words(node: Node) -> str:
+    """Write an expression so that no other tree is written alike: what an operator joins is in parentheses when it is joined itself."""
     match node:
+        case Literal(value=bool() as value):
+            return str(value).lower()
         case Literal(value=value):
-            return repr(value).lower() if isinstance(value, bool) else repr(value)
+            return repr(value)
         case Name(path=path):
             return path
         case Items(items=items):
             return f"[{', '.join(map(_words, items))}]"
-        case Apply(op=op, parts=(one,)) if op in "!-":
-            return f"{op}{_words(one)}"
-        case Apply(op=op, parts=(left, right)) if not op.isalpha() or op == "in":
-            return f"{_words(left)} {op} {_words(right)}"
-        case Apply(op=op, parts=parts):
-            return f"{op}({', '.join(map(_words, parts))})"
+    match node.parts:
+        case asked, then, other if node.op == "?:":
+            return f"{_part(asked)} ? {_part(then)} : {_part(other)}"
+        case (one,) if _is_sign(node.op):
+            return f"{node.op}{_part(one)}"
+        case left, right if _is_sign(node.op):
+            return f"{_part(left)} {node.op} {_part(right)}"
+        case parts:
+            return f"{node.op}({', '.join(map(_words, parts))})"
+
+
+def _part(node: Node) -> str:
+    is_joined = isinstance(node, Apply) and len(node.parts) > 1 and _is_sign(node.op)
+    return f"({_words(node)})" if is_joined else _words(node)
+
+
+def _is_sign(op: str) -> bool:
+    return not op.isidentifier() or op == "in"

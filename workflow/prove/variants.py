@@ -2,38 +2,49 @@
 
 Promises: only what a variant changes is asked again. A property whose certificate every changed rule keeps still holds, and that is a
 proof. A property counts as broken when a run of the variant's exact model breaks it, and as no longer proven when the prover says
-so: `policy prove` would then not exit with 0 either. Whatever is not decided in time counts as unnoticed.
+so: `policy prove` would then not exit with 0 either. Whatever is not decided with the work allowed counts as unnoticed.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import z3
 
+from workflow.prove.alike import Alike
 from workflow.prove.attacks import attack
 from workflow.prove.certificate import leaks
-from workflow.prove.model import Model, Rule
+from workflow.prove.constants import Constants
+from workflow.prove.differences import beyond, is_seen_whole
+from workflow.prove.limits import SMALL, limit
+from workflow.prove.model import Model
 from workflow.prove.monitors import Monitor, UnencodedError
 from workflow.prove.proving import COARSE, EXACT, TIMED, Proof, Prover
 from workflow.prove.responses import monitor_of
+from workflow.prove.rules import Group, Rule
 from workflow.prove.spread import spread
-from workflow.prove.system import Mentions, arcs_of
+from workflow.prove.system import Arc, Mentions, plain_arcs, watched_arcs
 from workflow.prove.terms import Formula
 from workflow.prove.verdicts import Outcome
 from workflow.prove.walks import Step, Walk, Walker, every_leaf, key_of
 from workflow.prove.witnesses import witnesses
 from workflow.prove.words import Mode
-from workflow.states.definition import Definition, Property, StatePath, TimerType
+from workflow.states.definition import Definition, EventName, Property, StatePath, TimerType
 from workflow.states.known import Known
 from workflow.states.machine import Table
 
-PATIENCE = 6.0
-"""Seconds for one property of one variant, where it has to be proven anew."""
+ANEW_WORK = 400_000
+"""For one question about a variant, where a property has to be proven anew; by the solver's own count, about a second."""
 SUSPECTS = 12
-"""Properties that are asked about one variant, the likeliest first."""
+"""Properties that are attacked in one variant, the likeliest first."""
+_LASTING = ("has.", "val.", "in.", "pending.")
+"""Variables that later steps may see; counts are looked at by guards that are compared anyway."""
+SAME = "equivalent: no run ever comes where what was changed makes a difference"
+LESS = "it only refuses more: every step of it is one of the definition too, and a policy says what must never happen"
+ANEW = 3
+"""Properties of one variant that are proven anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +67,47 @@ class _Suspect:
     is_at_once: bool = False
 
 
+class Variant:
+    """A definition that differs little from a proven one; what has been found out about it is kept."""
+
+    def __init__(self, definition: Definition, baseline: Baseline) -> None:
+        """Compile it, and compare it part by part."""
+        self.definition, self._baseline = definition, baseline
+        self._table = Table(definition, baseline.known)
+        self._alike = Alike(baseline.model(EXACT).table, self._table)
+        self._models: dict[Mode, Model] = {}
+        self.prover = Prover(definition, baseline.known, work=ANEW_WORK)
+
+    def model(self, mode: Mode) -> Model:
+        """Give its model; what both have in common is taken over from the definition's own."""
+        if mode not in self._models:
+            pattern = self._baseline.model(mode)
+            self._models[mode] = Model(self._table, self._baseline.known, mode, pattern=pattern, alike=self._alike)
+        return self._models[mode]
+
+    def changed(self, mode: Mode) -> list[tuple[Step, Rule]]:
+        """Give its steps that the definition has not."""
+        model = self.model(mode)
+        return _own_steps(model, (group for group in model.groups() if model.of_pattern(group) is None), self._baseline.keys(mode))
+
+    @cached_property
+    def gone(self) -> list[Step]:
+        """Name the steps of the definition, exactly, that it has not."""
+        model, old = self.model(EXACT), self._baseline.model(EXACT)
+        keys = frozenset(key_of(rule) for rule in model.rules)
+        return [step for step, _ in _own_steps(old, old.groups(), keys)]
+
+    @cached_property
+    def difference(self) -> str:
+        """Say why no run can show a difference, or only a refusal; empty where that is not known."""
+        return self._baseline.difference(self)
+
+
+def _own_steps(model: Model, groups: Iterable[Group], keys: frozenset[object]) -> list[tuple[Step, Rule]]:
+    found = [(Step(group=group, index=index), rule) for group in groups for index, rule in enumerate(model.of(group))]
+    return [(step, rule) for step, rule in found if key_of(rule) not in keys]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
     """A proof that can be told to another process: formulas as text."""
@@ -71,7 +123,6 @@ class Baseline:
 
     definition: Definition
     known: Known
-    seconds: float = 60.0
     proofs: dict[str, Proof] = field(default_factory=dict)
     unproven: tuple[Property, ...] = ()
     _models: dict[Mode, Model] = field(default_factory=dict)
@@ -80,29 +131,44 @@ class Baseline:
     _watchers: dict[str, Monitor] = field(default_factory=dict)
     _mentions: Mentions = field(default_factory=Mentions)
     _prover: Prover | None = None
+    _asked: Prover | None = None
+    """The same, for properties that are tried only."""
+    _constants: Constants | None = None
+
+    def model(self, mode: Mode) -> Model:
+        """Give the definition's own model."""
+        return self._models[mode]
+
+    def keys(self, mode: Mode) -> frozenset[object]:
+        """Give what its rules are told apart by."""
+        return self._keys[mode]
 
     def prepare(self, *, jobs: int = 1) -> Iterator[Property]:
         """Prove every property of severity error, and walk to every leaf; gives each property when it is done."""
         table = Table(self.definition, self.known)
         self._models = {mode: Model(table, self.known, mode) for mode in (COARSE, TIMED, EXACT)}
         self._keys = {mode: frozenset(map(key_of, model.rules)) for mode, model in self._models.items()}
-        self._prover = Prover(self.definition, self.known, seconds=self.seconds, is_certified=True)
+        self._prover = Prover(self.definition, self.known, is_certified=True)
         self._prover.warm()
+        self._asked = replace(self._prover, work=ANEW_WORK, proofs={})
         rules = [rule for rule in self.definition.policy if rule.severity == "error"]
-        unproven = []
+        found: dict[int, _Told | None] = {}
         for index, told in spread(self._proven, rules, jobs=jobs):
-            if told is None:
-                unproven.append(rules[index])
-            elif rules[index].kind != "field":
-                self._add(rules[index], told)
+            found[index] = told
             yield rules[index]
-        self.unproven = tuple(unproven)
+        # In the order of the document, so that two runs have the same formulas in the same order.
+        self.unproven = tuple(rules[index] for index in sorted(found) if found[index] is None)
+        for index, told in sorted(found.items()):
+            if told is not None and rules[index].kind != "field":
+                self._add(rules[index], told)
         self._walks = every_leaf(self._models[EXACT])
+        self._constants = Constants(self._models[EXACT], self._mentions)
 
-    def _proven(self, rule: Property) -> _Told | None:
-        if self._prover is None or self._prover.prove(rule).outcome is not Outcome.PROVEN:
+    def _proven(self, rule: Property, *, is_little: bool = False) -> _Told | None:
+        prover = self._asked if is_little else self._prover
+        if prover is None or prover.prove(rule).outcome is not Outcome.PROVEN:
             return None
-        proof = self._prover.proofs.get(rule.name)
+        proof = prover.proofs.get(rule.name)
         certificate = None if proof is None else proof.certificate
         texts = None if certificate is None else {leaf: holds.sexpr() for leaf, holds in certificate.items()}
         return _Told(mode=COARSE if proof is None else proof.mode, witness=None if proof is None else proof.witness, certificate=texts)
@@ -119,7 +185,7 @@ class Baseline:
 
     def further(self, rule: Property) -> Baseline | None:
         """Give a baseline that knows one further property only, None when it is not proven of the definition."""
-        told = self._proven(rule)
+        told = self._proven(rule, is_little=True)
         if told is None:
             return None
         made = replace(self, definition=replace(self.definition, policy=(rule,)), proofs={}, unproven=(), _watchers={})
@@ -127,69 +193,86 @@ class Baseline:
             made._add(rule, told)  # noqa: SLF001  # another of its kind
         return made
 
-    def notice(self, variant: Definition, *, seconds: float = 30.0) -> Notice | None:
+    def notice(self, variant: Variant) -> Notice | None:
         """Say which property a variant breaks, None when none is known to be broken."""
-        until = time.monotonic() + seconds
-        prover = Prover(variant, self.known, seconds=PATIENCE)
         for rule in self._rules():
-            if rule.kind == "field" and (verdict := prover.prove(rule)).outcome is not Outcome.PROVEN:
+            if rule.kind == "field" and (verdict := variant.prover.prove(rule)).outcome is not Outcome.PROVEN:
                 return Notice(rule=rule, outcome=verdict.outcome, reason=verdict.reason)
-        exact = Model(Table(variant, self.known), self.known, EXACT)
         suspects: list[_Suspect] = []
         for mode in dict.fromkeys(proof.mode for proof in self.proofs.values()):
             some = sorted(self._suspects(variant, mode), key=lambda one: (not one.is_at_once, not one.steps))
             suspects += some[:SUSPECTS]
-            found = next((one for suspect in some[:SUSPECTS] if (one := self._attacked(suspect, exact)) is not None), None)
+            found = next((one for suspect in some[:SUSPECTS] if (one := self._attacked(suspect, variant.model(EXACT))) is not None), None)
             if found is not None:
                 return found
-        for suspect in sorted(suspects, key=lambda one: (not one.is_at_once, not one.steps))[:SUSPECTS]:
-            if time.monotonic() > until:
-                return None
-            verdict = replace(prover, seconds=min(PATIENCE, until - time.monotonic())).prove(suspect.rule)
-            is_late = "in time" in verdict.reason or "time was over" in verdict.reason
-            if verdict.outcome is Outcome.REFUTED or (verdict.outcome is Outcome.UNKNOWN and not is_late):
+        return self._proven_anew(suspects, variant) if suspects else None
+
+    def _proven_anew(self, suspects: list[_Suspect], variant: Variant) -> Notice | None:
+        """Search where no walk leads: only for what may be broken by what differs."""
+        if variant.difference.startswith("equivalent"):
+            return None
+        # What happens less often breaks nothing that must not happen; what must follow may stay away.
+        open_ = [one for one in suspects if one.rule.kind == "always" or not variant.difference]
+        for suspect in sorted(open_, key=lambda one: (not one.is_at_once, not one.steps))[:ANEW]:
+            verdict = variant.prover.prove(suspect.rule)
+            is_open = "the solver did not decide" in verdict.reason or "time was over" in verdict.reason
+            if verdict.outcome is Outcome.REFUTED or (verdict.outcome is Outcome.UNKNOWN and not is_open):
                 return Notice(rule=suspect.rule, outcome=verdict.outcome, reason=verdict.reason)
         return None
 
-    def holds(self, rule: Property, variant: Definition) -> bool:
+    def holds(self, rule: Property, variant: Variant) -> bool:
         """Tell whether a property is proven of a variant too."""
-        return Prover(variant, self.known, seconds=PATIENCE).prove(rule).outcome is Outcome.PROVEN
+        return variant.prover.prove(rule).outcome is Outcome.PROVEN
 
-    def difference(self, variant: Definition) -> str:
+    def difference(self, variant: Variant) -> str:
         """Say why no property of runs can tell a variant from the definition, empty where that is not known."""
-        model = Model(Table(variant, self.known), self.known, EXACT)
-        changed = self._changed(model)
-        keys = {key_of(rule) for rule in model.rules}
-        gone = [rule for rule in self._models[EXACT].rules if key_of(rule) not in keys]
-        if not changed and not gone:
-            return "equivalent: the engine takes the same steps, with the same people, times and effects"
-        pairs = self._paired(changed)
-        if pairs is None:
+        is_whole = is_seen_whole(self.definition, variant.definition)
+        if not is_whole and not is_seen_whole(self.definition, replace(variant.definition, checks=self.definition.checks)):
             return ""
-        differing = [(old, new) for old, new in pairs if self._may(old, z3.Xor(old.guard, new.guard))]
-        if not differing:
-            return "equivalent: in no situation that can be reached does what was changed make a difference"
-        if not any(self._may(old, z3.And(new.guard, z3.Not(old.guard))) for old, new in differing):
-            return "it only refuses more: a policy says what must never happen, and what does not happen breaks none of it"
-        return ""
+        changed, gone = [step for step, _ in variant.changed(EXACT)], variant.gone
+        if not changed and not gone:
+            same = "equivalent: the engine takes the same steps, with the same people, times and effects"
+            return same if is_whole else "only the inside of a check differs: a property speaks of events, and of what checks find"
+        # The first step in which two definitions differ comes after a run that both have: what is so there is known of the definition.
+        base, walker = Walker(self._models[EXACT], self._mentions), Walker(variant.model(EXACT), self._mentions)
+        if self._is_beyond(walker, base, changed):
+            return ""
+        return SAME if is_whole and not self._is_beyond(base, walker, gone) else LESS
 
-    def _paired(self, changed: list[tuple[Step, Rule]]) -> list[tuple[Rule, Rule]] | None:
-        """Put each changed rule beside the one in its place, None when more than guards has changed."""
-        base = Walker(self._models[EXACT])
-        pairs = [(base.rule(step), rule) for step, rule in changed]
-        found = [(old, new) for old, new in pairs if old is not None]
-        if len(found) != len(pairs) or any(key_of(replace(new, guard=old.guard)) != key_of(old) for old, new in found):
-            return None
-        return found
+    def _is_beyond(self, walker: Walker, other: Walker, steps: list[Step]) -> bool:
+        """Tell whether a step may be taken that another model would not take there."""
+        rules = [(walker.rule(step), other.rule(step)) for step in steps]
+        return any(self._may(rule, beyond(rule, old)) for rule, old in rules if rule is not None)
+
+    def surplus(self, variant: Variant) -> tuple[str, ...]:
+        """Name the effects that a variant has besides, where that is all it does besides; none where it does more than that or nothing."""
+        if not is_seen_whole(self.definition, variant.definition):
+            return ()
+        base, names = Walker(self._models[EXACT], self._mentions), set[str]()
+        for step, rule in variant.changed(EXACT):
+            old = base.rule(step)
+            if old is None or key_of(replace(rule, guard=old.guard)) != key_of(old):
+                return ()
+            if not self._may(rule, z3.And(rule.guard, z3.Not(old.guard))):
+                continue
+            if rule.source != rule.target or any(name.startswith(_LASTING) for name in rule.updates):
+                return ()
+            names |= {f"{use.kind}.{use.name}" for use in rule.uses}
+        return tuple(sorted(names))
+
+    def is_noted(self, event: EventName) -> bool:
+        """Tell whether an event reports a failure: one of an older message is in the history too, and does nothing."""
+        return any(event in failed for _, failed in self._models[COARSE].reports.values())
 
     def _may(self, rule: Rule, question: Formula) -> bool:
         """Tell whether something can be where a rule may be taken, by all that is proven of that leaf."""
         solver = z3.Solver()
-        solver.set("timeout", 2000)
-        if rule.source is not None:
+        limit(solver, SMALL)
+        if rule.source is not None and self._constants is not None:
+            solver.add(self._constants.said(rule.source))
             for proof in self.proofs.values():
                 holds = (proof.certificate or {}).get(rule.source)
-                solver.add([] if holds is None or "m." in holds.sexpr() else [holds])
+                solver.add([] if holds is None or any(name.startswith("m.") for name in self._mentions.variables(holds)) else [holds])
         return bool(solver.check(question, *(formula for _, formula in rule.promised)) != z3.unsat)
 
     def _rules(self) -> Iterator[Property]:
@@ -197,20 +280,16 @@ class Baseline:
         known = {rule.name for rule in self.unproven}
         return (rule for rule in self.definition.policy if rule.severity == "error" and rule.name not in known)
 
-    def _suspects(self, variant: Definition, mode: Mode) -> Iterator[_Suspect]:
-        model = Model(Table(variant, self.known), self.known, mode)
-        changed = self._changed(model)
+    def _suspects(self, variant: Variant, mode: Mode) -> Iterator[_Suspect]:
+        model, changed = variant.model(mode), variant.changed(mode)
+        plain = plain_arcs((rule for _, rule in changed), self._mentions)
+        arcs = [replace(arc, guard=z3.And(arc.parts) if arc.parts else arc.guard) for arc in plain]
         for proof in [one for one in self.proofs.values() if one.mode == mode]:
-            suspect = self._suspect(proof, model, changed)
+            suspect = self._suspect(proof, model, changed, arcs)
             if suspect is not None:
                 yield suspect
 
-    def _changed(self, model: Model) -> list[tuple[Step, Rule]]:
-        keys = self._keys[model.mode]
-        found = [(Step(group=g, index=i), rule) for g in model.groups() for i, rule in enumerate(model.of(g))]
-        return [(step, rule) for step, rule in found if key_of(rule) not in keys]
-
-    def _suspect(self, proof: Proof, model: Model, changed: list[tuple[Step, Rule]]) -> _Suspect | None:
+    def _suspect(self, proof: Proof, model: Model, changed: list[tuple[Step, Rule]], arcs: list[Arc]) -> _Suspect | None:
         witness = _same(proof, model.definition)
         if proof.witness is not None and witness is None:
             return _Suspect(rule=proof.rule, proof=proof)
@@ -224,15 +303,15 @@ class Baseline:
             steps = tuple(step for step, _ in changed)
             return _Suspect(rule=proof.rule, proof=proof, steps=steps) if changed else None
         solver = z3.Solver()
-        solver.set("timeout", 1000)
+        limit(solver, SMALL)
         by_rule = {id(rule): step for step, rule in changed}
-        arcs = arcs_of(monitor, (rule for _, rule in changed), self._mentions)
-        whole = (replace(arc, guard=z3.And(arc.parts) if arc.parts else arc.guard) for arc in arcs)
-        found = list(leaks(whole, proof.certificate, model.words, solver))
+        found = list(leaks(watched_arcs(monitor, arcs), proof.certificate, solver, words=model.words, mentions=self._mentions))
         if not found:
             return None
-        steps = tuple(by_rule[id(arc.rule)] for arc in sorted(found, key=lambda arc: arc.broken is None))
-        return _Suspect(rule=proof.rule, proof=proof, steps=steps, is_at_once=any(arc.broken is not None for arc in found))
+        breaking = [arc.broken is not None or monitor.rests(arc.rule.target) is not None for arc in found]
+        ranked = sorted(zip(found, breaking, strict=True), key=lambda one: not one[1])
+        steps = tuple(by_rule[id(arc.rule)] for arc, _ in ranked)
+        return _Suspect(rule=proof.rule, proof=proof, steps=steps, is_at_once=any(breaking))
 
     def _attacked(self, suspect: _Suspect, exact: Model) -> Notice | None:
         """Walk to a step that the certificate does not know, and see whether it breaks the property."""

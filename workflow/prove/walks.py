@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice, permutations
+from itertools import islice
 
 import z3
 
-from workflow.prove.model import Group, Model, Rule
+from workflow.prove.limits import SMALL, limit
+from workflow.prove.model import Model
 from workflow.prove.monitors import Monitor
+from workflow.prove.rules import Group, Rule
 from workflow.prove.system import Mentions
 from workflow.prove.terms import Formula
 from workflow.prove.words import at_step
@@ -20,6 +22,10 @@ from workflow.states.definition import StatePath
 
 MANY_WALKS = 4
 """Walks to one leaf that are kept, each over another last step."""
+ENABLING = 4
+"""Steps that are tried to make such a step possible."""
+OTHERWISE = 3
+"""Ways on which a deadline is gone to from one leaf."""
 HELPERS = 8
 """Steps in between that are tried where a step cannot be taken yet."""
 
@@ -43,6 +49,10 @@ class Walk:
     conditions: tuple[Formula, ...] = ()
     leaf: StatePath | None = None
 
+    def known(self) -> frozenset[str]:
+        """Name the variables that are true now, whatever the solver chooses."""
+        return frozenset(name for name, value in self.values.items() if z3.is_true(value))
+
 
 @dataclass
 class Walker:
@@ -50,12 +60,13 @@ class Walker:
 
     model: Model
     mentions: Mentions = field(default_factory=Mentions)
-    _by_leaf: dict[StatePath | None, list[Group]] = field(default_factory=dict)
+    _by_leaf: dict[StatePath | None, dict[Group, None]] = field(default_factory=dict)
+    _beginnings: dict[str, Formula] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sort what may happen by where."""
         for group in self.model.groups():
-            self._by_leaf.setdefault(group.leaf, []).append(group)
+            self._by_leaf.setdefault(group.leaf, {})[group] = None
 
     def rule(self, step: Step) -> Rule | None:
         """Give the rule of a step, None when this model has none there."""
@@ -92,21 +103,31 @@ class Walker:
             leaf=rule.target,
         )
 
-    def helped(self, walk: Walk, step: Step, *, most: int = HELPERS) -> Iterator[Walk]:
-        """Give walks from which a step may be possible: as it is, or after steps in between that write what its guard reads."""
+    def helped(self, walk: Walk, step: Step, *, goal: Formula | None = None, most: int = HELPERS) -> Iterator[Walk]:
+        """Give walks from which a step may be possible: as it is, or after steps in between that write what its guard and a goal read."""
         yield walk
         rule = self.rule(step)
         if rule is None:
             return
-        read = self.mentions.variables(rule.guard).union(*(self.mentions.variables(one) for _, one in rule.promised))
-        helpers = islice(self._helpers(walk.leaf, read), most)
-        ways = list(chain.from_iterable(permutations(list(helpers), count) for count in (1, 2)))
-        for way in ways:
-            found: Walk | None = walk
-            for helper in way:
-                found = self.taken(found, helper) if found is not None else None
-            if found is not None:
-                yield found
+        helpers = list(islice(self._helpers(walk, self.read_by(rule, goal)), most))
+        first = [(helper, found) for helper in helpers if (found := self.taken(walk, helper)) is not None]
+        yield from (found for _, found in first)
+        for done, found in first:
+            for helper in helpers:
+                further = self.taken(found, helper) if helper != done else None
+                if further is not None:
+                    yield further
+        yield from self._enabled(walk, [helper for helper in helpers if all(helper != done for done, _ in first)])
+
+    def _enabled(self, walk: Walk, blocked: Sequence[Step]) -> Iterator[Walk]:
+        """Take steps that cannot be taken yet after others that make them possible: a report after what is reported of."""
+        for step in blocked:
+            rule = self.rule(step)
+            for enabling in islice(self._helpers(walk, self.read_by(rule)), ENABLING) if rule is not None else ():
+                found = self.taken(walk, enabling)
+                further = self.taken(found, step) if found is not None else None
+                if further is not None:
+                    yield further
 
     def written(self, formula: Formula, values: Mapping[str, Formula], number: int) -> Formula:
         """Write a formula with the values of a walk and the inputs of a step."""
@@ -120,14 +141,28 @@ class Walker:
         return z3.simplify(z3.substitute(formula, *pairs)) if pairs else formula
 
     def _first(self, name: str) -> Formula:
-        initial = self.model.words.initial[name]
-        return z3.substitute(initial, *((one, at_step(one, 0)) for one in self.model.words.inputs.values()))
+        if name not in self._beginnings:
+            words, initial = self.model.words, self.model.words.initial[name]
+            read = [words.inputs[one.removeprefix("i:")] for one in self.mentions.of(initial)]
+            self._beginnings[name] = z3.substitute(initial, *((one, at_step(one, 0)) for one in read))
+        return self._beginnings[name]
 
-    def _helpers(self, leaf: StatePath | None, read: frozenset[str]) -> Iterator[Step]:
-        steps = [step for step in self.steps_from(leaf) if step.group.kind in {"event", "reported", "fired"}]
+    def read_by(self, rule: Rule, goal: Formula | None = None) -> frozenset[str]:
+        """Name the variables that say whether a rule can be taken, and whether a goal is reached by it."""
+        asked = [rule.guard, *(one for _, one in rule.promised), *([] if goal is None else [goal])]
+        return frozenset().union(*map(self.mentions.variables, asked)) - {"now"}
+
+    def _helpers(self, walk: Walk, read: frozenset[str]) -> Iterator[Step]:
+        """Name the steps that stay and write what is read, those that write most of it first."""
+        steps = [step for step in self.steps_from(walk.leaf) if step.group.kind in {"event", "reported", "fired"}]
         found = [(step, rule) for step in steps if (rule := self.rule(step)) is not None and rule.source == rule.target]
-        useful = [(len(read & rule.updates.keys()), step) for step, rule in found if rule.kind != "stale"]
+        useful = [(sum(self._is_news(walk, rule, name) for name in read), step) for step, rule in found if rule.kind != "stale"]
         yield from (step for count, step in sorted(useful, key=lambda one: -one[0]) if count)
+
+    def _is_news(self, walk: Walk, rule: Rule, name: str) -> bool:
+        """Tell whether a rule gives a variable another value than it has now."""
+        value = rule.updates.get(name)
+        return value is not None and not value.eq(walk.values.get(name, self.model.words.initial[name]))
 
 
 def is_feasible(conditions: Iterable[Formula]) -> bool:
@@ -136,41 +171,63 @@ def is_feasible(conditions: Iterable[Formula]) -> bool:
     if any(z3.is_false(one) for one in left):
         return False
     solver = z3.SimpleSolver()
-    solver.set("timeout", 2000)
+    limit(solver, SMALL)
     solver.add(left)
     return bool(solver.check() == z3.sat)
 
 
 def every_leaf(model: Model) -> dict[StatePath, list[Walk]]:
-    """Walk to every leaf that can be reached so, by several ways where there are several."""
+    """Walk to every leaf that can be reached so, by several ways where there are several, and by each that brings something new."""
     walker = Walker(model)
     found: dict[StatePath, list[Walk]] = {}
+    known: dict[StatePath, frozenset[str]] = {}
     seen: set[tuple[StatePath, str, StatePath]] = set()
     waiting = [Walk()]
     while waiting:
         walk = waiting.pop(0)
         for step in walker.steps_from(walk.leaf):
             rule = walker.rule(step)
-            if rule is None or rule.target == walk.leaf or len(found.get(rule.target, ())) >= MANY_WALKS:
+            if rule is None or rule.target == walk.leaf:
                 continue
             way = (rule.source or StatePath(""), rule.event, rule.target)
-            if way in seen:
+            brought = walk.known() | {name for name, value in rule.updates.items() if z3.is_true(value)}
+            is_news = not (brought - {name for name in rule.updates if not z3.is_true(rule.updates[name])}) <= known.get(
+                rule.target, frozenset()
+            )
+            if not is_news and (way in seen or len(found.get(rule.target, ())) >= MANY_WALKS):
                 continue
-            further = next((one for start in walker.helped(walk, step) if (one := walker.taken(start, step)) is not None), None)
-            if further is not None:
+            further = _ways(walker, walk, step, rule)
+            if further:
                 seen.add(way)
-                found.setdefault(rule.target, []).append(further)
-                waiting.append(further)
+                known[rule.target] = known.get(rule.target, frozenset()) | further[0].known()
+                found.setdefault(rule.target, []).extend(further)
+                waiting.append(further[0])
+    return found
+
+
+def _ways(walker: Walker, walk: Walk, step: Step, rule: Rule) -> list[Walk]:
+    """Go a step; a deadline also in other ways, where something else has happened just before: what it finds there may differ."""
+    found: list[Walk] = []
+    before: list[Rule] = []
+    for start in walker.helped(walk, step):
+        if start.rules and any(start.rules[-1] is one for one in before):
+            continue
+        one = walker.taken(start, step)
+        if one is not None:
+            found.append(one)
+            before += start.rules[-1:]
+            if rule.kind != "fired" or len(found) == OTHERWISE or len(start.steps) == len(walk.steps):
+                break
     return found
 
 
 def breach(walker: Walker, monitor: Monitor, walk: Walk, step: Step, *, is_helped: bool = True) -> Walk | None:
     """Say how a step after a walk breaks a property, None when it does not; without help the watcher must have seen the walk."""
     rule = walker.rule(step)
-    goal = None if rule is None else _goal(walker, monitor, rule)
+    goal = None if rule is None else goal_of(walker, monitor, rule)
     if goal is None:
         return None
-    starts = (watched(walker, monitor, one) for one in walker.helped(walk, step)) if is_helped else iter((walk,))
+    starts = (watched(walker, monitor, one) for one in walker.helped(walk, step, goal=goal)) if is_helped else iter((walk,))
     for start in starts:
         found = walker.taken(start, step, goal=goal)
         if found is not None:
@@ -185,7 +242,7 @@ def is_broken(walker: Walker, monitor: Monitor, steps: Sequence[Step], *, is_las
         rule = walker.rule(step)
         if rule is None or walk is None:
             return None
-        goal = _goal(walker, monitor, rule) if number == len(steps) - 1 or not is_last_only else None
+        goal = goal_of(walker, monitor, rule) if number == len(steps) - 1 or not is_last_only else None
         found = None if goal is None else walker.taken(watched(walker, monitor, walk), step, goal=goal)
         if found is not None:
             return found
@@ -219,7 +276,7 @@ def key_of(rule: Rule) -> object:
     return (named, rule.guard.get_id(), updates, promised, uses, rule.armed, at)
 
 
-def _goal(walker: Walker, monitor: Monitor, rule: Rule) -> Formula | None:
+def goal_of(walker: Walker, monitor: Monitor, rule: Rule) -> Formula | None:
     """Say when a step breaks a property, or where it leads does."""
     seen, resting = monitor.see(rule), monitor.rests(rule.target)
     goals = [] if seen.broken is None else [seen.broken]

@@ -106,6 +106,7 @@ def _check_requires(body: Node, findings: Findings) -> None:
 
 
 def _check_never(body: Node, known: Mapping[str, set[str]], findings: Findings) -> None:
+    _check_what(body, findings)
     since, limits = body.get("since"), [key for key in ("later_than", "earlier_than") if body.get(key) is not None]
     if (since is None) is not (not limits):
         where = body.place_of("since" if since else limits[0])
@@ -119,6 +120,16 @@ def _check_never(body: Node, known: Mapping[str, set[str]], findings: Findings) 
     if not said and body.get("event") is not None and body.get("state") is None:
         message = "Say when the event must never be accepted: actor, same_actor_as, later_than, earlier_than or more_than."
         findings.note(body, "missing-key", message)
+
+
+def _check_what(body: Node, findings: Findings) -> None:
+    """A never rule is about a state or an event; beside an event a state says where, for what has no other condition than a time."""
+    if body.get("event") is None and body.get("state") is None:
+        findings.note(body, "missing-key", "A never rule needs one of the keys state, event.")
+    others = [key for key in ("before", "actor", "same_actor_as", "later_than", "more_than") if body.get(key) is not None]
+    if body.get("event") is not None and body.get("state") is not None and others:
+        message = f"In a never rule with {others[0]!r} there can be only one of the keys state, event."
+        findings.note(body.place_of("state"), "keys-exclude-each-other", message)
 
 
 def _one_or_many(node: Node | None) -> Iterable[Node]:

@@ -277,8 +277,14 @@ def listed(value: object) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(map(str, value)) if isinstance(value, Iterable) else ()
 
 
+OF_PAYLOADS = frozenset({"required", "repeated"})
+"""Marks that only a payload value can have."""
+
+
 def has_mark(value: Field, mark: str) -> bool:
-    """Tell whether a field or payload value is ``personal``, ``secret`` or ``unique``; what is secret is personal too."""
+    """Tell whether a field or payload value has a mark; what is secret is personal too, and what is ``repeated`` is typed twice."""
+    if mark in OF_PAYLOADS:
+        return value.is_required if mark == "required" else value.same_as is not None
     if mark == "unique":
         return value.unique_on_conflict is not None
     return value.is_secret if mark == "secret" else value.is_personal or value.is_secret
@@ -354,8 +360,8 @@ class Definition:
 
 
 def values_named(definition: Definition, name: str, mark: str = "") -> Iterator[Field]:
-    """Give the field and the payload values of a name; only a field can be ``unique``."""
-    yield from (one for one in definition.fields.values() if one.name == name)
+    """Give the field and the payload values of a name; only fields can be ``unique``, only payload values ``required``."""
+    yield from (one for one in definition.fields.values() if one.name == name and mark not in OF_PAYLOADS)
     if mark == "unique":
         return
     yield from (one for type_ in definition.events.values() for one in type_.payload.values() if one.name == name)

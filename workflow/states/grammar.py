@@ -255,7 +255,9 @@ _POLICY_BODIES: dict[str, Record] = {
     "never": Record(
         what="a never rule",
         keys={
-            "state": _optional(NAMING, "A state that must not be entered."),
+            "state": _optional(
+                NAMING, "A state that must not be entered; beside `event` alone or `earlier_than`, where it must not happen."
+            ),
             "before": _optional(NAMING, "... before this state was entered or this event accepted."),
             "event": _optional(_ONE_OR_MANY, "An event, or one of several, that must not be accepted."),
             "actor": _optional(NAMING, "... from the subject."),
@@ -265,7 +267,6 @@ _POLICY_BODIES: dict[str, Record] = {
             "since": _optional(NAMING, "... since this event; `earlier_than` also since this state was entered."),
             "more_than": _optional(Whole(least=0), "... more often than this."),
         },
-        one_of=("state", "event"),
     ),
     "always": Record(
         what="an always rule",
@@ -294,7 +295,7 @@ _POLICY_BODIES: dict[str, Record] = {
         what="a field rule",
         keys={
             "name": _required(_ONE_OR_MANY, "A field or payload value, or each of several, that ..."),
-            "is": _required(Text(choices=("personal", "secret", "unique"), what="a class"), "... has this class."),
+            "is": _required(Text(choices=("personal", "secret", "unique", "required", "repeated"), what="a class"), "... has this class."),
         },
     ),
     "cel": Record(
