@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +15,11 @@ from hypothesis import is_hypothesis_test, settings
 # A test that fails when the machine is busy proves nothing: no example has a limit of its own (each test has one).
 settings.register_profile("workflow", deadline=None)
 settings.load_profile("workflow")
+
+# What the terminal of whoever runs the tests can do, and how wide it is, must not change what they see.
+os.environ["TERM"] = "xterm-256color"
+for _name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
 
 _MEASURED = ("tests/states/", "tests/audit/", "tests/load/test_bad_definitions.py", "tests/load/test_good_definitions.py")
 """Tests of the two pure rooms, apart from modules that say so themselves (`pytestmark = pytest.mark.measured`)."""
