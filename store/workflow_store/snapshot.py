@@ -32,8 +32,8 @@ ENTRIES = (
     "WHERE (e.instance_id, e.sequence) > (:id::text, :number::bigint) ORDER BY e.instance_id, e.sequence LIMIT :limit::bigint"
 )
 MESSAGES = (
-    f"SELECT {loading.MESSAGE} FROM {{outbox}} o WHERE (o.instance_id, o.queued_at, o.id) > (:id::text, :queued_at, :message::text) "
-    "ORDER BY o.instance_id, o.queued_at, o.id LIMIT :limit::bigint"
+    f"SELECT {loading.MESSAGE} FROM {{outbox}} o WHERE (o.instance_id, o.id) > (:id::text, :message::text) "
+    "ORDER BY o.instance_id, o.id LIMIT :limit::bigint"
 )
 LEAVES = f"SELECT {LEAF} FROM {{leaves}} l WHERE l.position > :position::bigint ORDER BY l.position LIMIT :limit::bigint"
 LEAF_OF = f"SELECT {LEAF} FROM {{leaves}} l WHERE l.instance_id = :id::text AND l.sequence = :number::bigint"
@@ -100,12 +100,8 @@ class StoreSnapshot:
 
     def messages(self) -> Iterator[Message]:
         """Give the whole outbox by instance, then in the order of queueing."""
-
-        def after(row: Row) -> Mapping[str, Any]:
-            return {"id": row[1], "queued_at": row[4] if self._book.database == "sqlite" else instant(row[4]), "message": row[0]}
-
-        first = {"id": "", "queued_at": 0 if self._book.database == "sqlite" else instant(0), "message": ""}
-        return _made(self._pages(MESSAGES, first, after), mapping.message_from, "a message")
+        rows = self._pages(MESSAGES, {"id": "", "message": ""}, lambda row: {"id": row[1], "message": row[0]})
+        return _made(rows, mapping.message_from, "a message")
 
     def leaf_count(self) -> int:
         """Give the size of the tree."""

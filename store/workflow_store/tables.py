@@ -224,7 +224,7 @@ def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
         sqlite_with_rowid=False,
     )
     _waiting_index(f"{prefix}outbox_due_idx", outbox.c.due_at, outbox.c.id)
-    sa.Index(f"{prefix}outbox_instance_idx", outbox.c.instance_id, outbox.c.queued_at, outbox.c.id)
+    sa.Index(f"{prefix}outbox_instance_idx", outbox.c.instance_id, outbox.c.id)  # ids sort by the time of queueing
     dead = outbox.c.state == sa.text("'dead'")
     sa.Index(f"{prefix}outbox_dead_idx", outbox.c.id, postgresql_where=dead, sqlite_where=dead)
     work = sa.Table(
