@@ -51,7 +51,7 @@ def _fire(name: str, plain: PlainPostgres | PlainSqlite, url: str, goal: float, 
     for _ in range(1000):  # statements prepared, pages warm, and SQLite's log past its first end: it grows only once
         plain.step(left)
         ours.step(engine, right)
-    # Many rounds, because a disk drifts within seconds; and long ones, because plain PostgreSQL does not keep the speed of its first 70 steps.
+    # Many rounds, because a disk drifts within seconds; and long ones: plain PostgreSQL does not keep the speed of its first 70 steps.
     ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, right), rounds=21, count=scale)
     detail = f"{our:,.0f}/s against {floor:,.0f}/s"
     yield Figure(f"fire, {name}, 1 caller", ratio, "of plain", f">= {goal}", ratio >= goal, detail)
