@@ -211,7 +211,7 @@ class Performer(Protocol):
 class Message:
     """A row of the outbox.
 
-    `id` is stable over all attempts; a mail's Message-ID derives from it. `token` is the fencing token of the present
+    `id` (`message_id`) is stable over all attempts; a mail's Message-ID derives from it. `token` is the fencing token of the present
     lease: a report with an older token is refused.
     """
 
@@ -229,6 +229,25 @@ class Message:
 
 
 make_message = maker(Message)
+
+
+def message_id(instance_id: InstanceId, sequence: int, entry_hash: bytes, place: int) -> str:
+    """Make the id of an entry's message: instance, sequence, 32 bits of the entry's hash, place among the entry's messages.
+
+    An instance's messages are found by it, in the order of queueing. The hash keeps a database that was put back to an earlier state
+    from using an id again under which a mail server or a register has seen something else.
+    """
+    return f"{instance_id}-{sequence:06}-{entry_hash[:4].hex()}{place:02x}"
+
+
+def message_bounds(instance_id: InstanceId) -> tuple[str, str]:
+    """Give the bounds between which an instance's messages have their ids: "." follows "-" in ASCII."""
+    return f"{instance_id}-", f"{instance_id}."
+
+
+def instance_of(message_id: str) -> str:
+    """Give the instance that a message's id names."""
+    return message_id.partition("-")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -578,7 +597,7 @@ class Snapshot(Protocol):
         ...
 
     def messages(self) -> Iterator[Message]:
-        """Give the whole outbox by instance, then in the order of queueing."""
+        """Give the whole outbox by id: by instance, then in the order of queueing."""
         ...
 
     def leaf_count(self) -> int:

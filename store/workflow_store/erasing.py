@@ -19,9 +19,11 @@ DELETES_OF_INSTANCE = (
     "DELETE FROM {sealed_values} WHERE instance_id = :a",
     "DELETE FROM {unique_values} WHERE instance_id = :a",
     "DELETE FROM {answers} WHERE instance_id = :a",
-    "UPDATE {outbox} SET last_error = '' WHERE instance_id = :a AND last_error <> ''",
+)
+UPDATES_OF_MESSAGES = (
+    "UPDATE {outbox} SET last_error = '' WHERE id BETWEEN :a AND :b AND last_error <> ''",
     (
-        "UPDATE {outbox} SET state = 'superseded', due_at = NULL WHERE instance_id = :a AND state IN ('queued', 'leased', 'dead') "
+        "UPDATE {outbox} SET state = 'superseded', due_at = NULL WHERE id BETWEEN :a AND :b AND state IN ('queued', 'leased', 'dead') "
         f"AND (json_extract(effect, '$.kind') IN {NOTICES} OR json_extract(effect, '$.done') IS NOT NULL)"
     ),
 )
@@ -45,7 +47,7 @@ ARMS_OF_INSTANCE = {
         "state = CASE WHEN n.is_waiting THEN 'superseded' ELSE o.state END, due_at = CASE WHEN n.is_waiting THEN NULL ELSE o.due_at END "
         "FROM did_head h, LATERAL (SELECT p.id, p.state IN ('queued', 'leased', 'dead') "
         f"AND (p.effect::json->>'kind' IN {NOTICES} OR p.effect::json->>'done' IS NOT NULL) AS is_waiting "
-        "FROM {outbox} p WHERE p.instance_id = h.id) n WHERE o.id = n.id)"
+        "FROM {outbox} p WHERE p.id BETWEEN h.id || '-' AND h.id || '.') n WHERE o.id = n.id)"
     ),
 }
 ARMS_OF_SUBJECT = {

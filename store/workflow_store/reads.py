@@ -17,7 +17,7 @@ import orjson
 
 from workflow.audit.entry import EntryRow
 from workflow.errors import CursorError
-from workflow.ports import SYSTEM, DocumentKind, InstanceQuery, Message, MessageQuery, Page, WorkQuery
+from workflow.ports import SYSTEM, DocumentKind, InstanceQuery, Message, MessageQuery, Page, WorkQuery, message_bounds
 from workflow.states.effects import Work
 from workflow.states.instance import InstanceId, Situation
 from workflow_store import loading, mapping
@@ -187,13 +187,15 @@ class StoreReads:
         return bool(self._rows(PUT_BACK, values))
 
     def messages(self, query: MessageQuery) -> Page[Message]:
-        """List the outbox by id, which the engine makes in the order of queueing."""
+        """List the outbox by id: by instance, then in the order of queueing."""
         values: dict[str, Any] = {"limit": query.limit + 1}
         where = []
-        for name in ("state", "instance_id"):
-            if (wanted := getattr(query, name)) is not None:
-                where.append(f"o.{name} = :{name}::text")
-                values[name] = wanted
+        if query.state is not None:
+            where.append("o.state = :state::text")
+            values["state"] = query.state
+        if query.instance_id is not None:
+            where.append("o.id BETWEEN :first_id::text AND :last_id::text")
+            values["first_id"], values["last_id"] = message_bounds(query.instance_id)
         if query.after is not None:
             where.append("o.id > :after_id::text")
             (values["after_id"],) = read_cursor(query.after, str)

@@ -100,7 +100,8 @@ ARMS = {
     "superseded": (
         "did_superseded AS (UPDATE {outbox} o SET state = 'superseded', due_at = NULL "
         "FROM did_head h, json_array_elements(:superseded::text::json) r(value) "
-        "WHERE o.instance_id = h.id AND o.link = r.value->>0 AND o.serial < (r.value->>1)::bigint AND o.state = 'queued')"
+        "WHERE o.id BETWEEN h.id || '-' AND h.id || '.' AND o.link = r.value->>0 AND o.serial < (r.value->>1)::bigint "
+        "AND o.state = 'queued')"
     ),
     "messages": (
         "did_messages AS (INSERT INTO {outbox} (id, instance_id, sequence, link, serial, state, queued_at, available_at, due_at, attempts, "

@@ -5,9 +5,9 @@ Promises: the caller has begun a write transaction (or a savepoint) and ends it;
 
 from __future__ import annotations
 
-from workflow.ports import Change
+from workflow.ports import Change, message_bounds
 from workflow_store.changes import moved
-from workflow_store.erasing import DELETES_OF_INSTANCE, DELETES_OF_SUBJECT
+from workflow_store.erasing import DELETES_OF_INSTANCE, DELETES_OF_SUBJECT, UPDATES_OF_MESSAGES
 from workflow_store.statements import Book, Runner
 from workflow_store.tables import micros
 from workflow_store.writes import writes_of
@@ -41,5 +41,7 @@ def _documents(run: Runner, book: Book, change: Change) -> None:
 def _erased(run: Runner, book: Book, change: Change) -> None:
     for template in DELETES_OF_INSTANCE:
         run.change(book[template], (change.instance.id,))
+    for template in UPDATES_OF_MESSAGES:
+        run.change(book[template], message_bounds(change.instance.id))
     for template in DELETES_OF_SUBJECT if change.erased == "subject" else ():
         run.change(book[template], (change.instance.subject,))

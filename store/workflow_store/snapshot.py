@@ -31,10 +31,7 @@ ENTRIES = (
     "LEFT JOIN {unsequenced} u ON u.instance_id = e.instance_id AND u.sequence = e.sequence "
     "WHERE (e.instance_id, e.sequence) > (:id::text, :number::bigint) ORDER BY e.instance_id, e.sequence LIMIT :limit::bigint"
 )
-MESSAGES = (
-    f"SELECT {loading.MESSAGE} FROM {{outbox}} o WHERE (o.instance_id, o.id) > (:id::text, :message::text) "
-    "ORDER BY o.instance_id, o.id LIMIT :limit::bigint"
-)
+MESSAGES = f"SELECT {loading.MESSAGE} FROM {{outbox}} o WHERE o.id > :id::text ORDER BY o.id LIMIT :limit::bigint"
 LEAVES = f"SELECT {LEAF} FROM {{leaves}} l WHERE l.position > :position::bigint ORDER BY l.position LIMIT :limit::bigint"
 LEAF_OF = f"SELECT {LEAF} FROM {{leaves}} l WHERE l.instance_id = :id::text AND l.sequence = :number::bigint"
 ORPHANS = (
@@ -99,8 +96,8 @@ class StoreSnapshot:
         return _made(self._pages(template, {"id": ""}, lambda row: {"id": row[0]}), mapping.situation_from, "an instance")
 
     def messages(self) -> Iterator[Message]:
-        """Give the whole outbox by instance, then in the order of queueing."""
-        rows = self._pages(MESSAGES, {"id": "", "message": ""}, lambda row: {"id": row[1], "message": row[0]})
+        """Give the whole outbox by id: by instance, then in the order of queueing."""
+        rows = self._pages(MESSAGES, {"id": ""}, lambda row: {"id": row[0]})
         return _made(rows, mapping.message_from, "a message")
 
     def leaf_count(self) -> int:

@@ -207,7 +207,7 @@ def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
     outbox = sa.Table(
         f"{prefix}outbox",
         metadata,
-        _column("id", KEY, primary=True),
+        _column("id", KEY, primary=True),  # begins with the instance's: no further index for an instance's messages
         _column("instance_id", KEY),
         _column("sequence", sa.BigInteger),
         _column("link", KEY, null=True),
@@ -224,7 +224,6 @@ def _waiting(metadata: sa.MetaData, prefix: str) -> dict[str, sa.Table]:
         sqlite_with_rowid=False,
     )
     _waiting_index(f"{prefix}outbox_due_idx", outbox.c.due_at, outbox.c.id)
-    sa.Index(f"{prefix}outbox_instance_idx", outbox.c.instance_id, outbox.c.id)  # ids sort by the time of queueing
     dead = outbox.c.state == sa.text("'dead'")
     sa.Index(f"{prefix}outbox_dead_idx", outbox.c.id, postgresql_where=dead, sqlite_where=dead)
     work = sa.Table(

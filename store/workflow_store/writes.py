@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from workflow.ports import Change, Credential, Message
+from workflow.ports import Change, Credential, Message, message_bounds
 from workflow.states.instance import InstanceId, Timer
 from workflow_store import mapping
 from workflow_store.changes import credential_changes, removed_timers, unique_changes
@@ -45,7 +45,7 @@ TIMER_REPLACED = (
 )
 TIMERS_REMOVED = "DELETE FROM {timers} WHERE instance_id = :a AND key = :b"
 SUPERSEDED = (
-    "UPDATE {outbox} SET state = 'superseded', due_at = NULL WHERE instance_id = :a AND link = :b AND serial < :c AND state = 'queued'"
+    "UPDATE {outbox} SET state = 'superseded', due_at = NULL WHERE id BETWEEN :a AND :b AND link = :c AND serial < :d AND state = 'queued'"
 )
 MESSAGES = (
     "INSERT INTO {outbox} (id, instance_id, sequence, link, serial, state, queued_at, available_at, due_at, attempts, token, "
@@ -154,7 +154,7 @@ def _outbox(change: Change, at: At) -> Iterable[Write]:
         message, token, state = change.settled
         yield SETTLED, (state, message, token), "message"
     for link, serial in change.superseded:
-        yield SUPERSEDED, (change.instance.id, link, serial), None
+        yield SUPERSEDED, (*message_bounds(change.instance.id), link, serial), None
     for one in change.messages:
         yield MESSAGES, _message(one, at), None
 

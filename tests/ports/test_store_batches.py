@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -80,12 +81,13 @@ def test_a_part_that_fails_costs_the_batch_nothing(filled):
 
 def test_a_part_that_breaks_a_rule_of_the_database_costs_the_batch_nothing(filled):
     """Also an error that the database raises in the middle of a part undoes this part alone."""
-    filled.do(lambda store: save(store, rows.following(2, IDS[1], messages=(rows.message("taken", IDS[1]),))))
+    taken = rows.message("taken", IDS[1])
+    filled.do(lambda store: save(store, rows.following(2, IDS[1], messages=(taken,))))
 
     def act(store):
         with store.batch(IDS) as batch:
             with pytest.raises(ConflictError):
-                settle(batch, IDS[0], rows.following(2, IDS[0], messages=(rows.message("taken", IDS[0]),)))
+                settle(batch, IDS[0], rows.following(2, IDS[0], messages=(replace(taken, instance_id=IDS[0]),)))
             settle(batch, IDS[2])
 
     filled.do(act)

@@ -102,11 +102,11 @@ def test_reader_inside_a_locked_unit_is_served(own):
     def both(store):
         with store.unit() as uow, store.reads() as reads:
             uow.load(I1, lock=True)
-            found = reads.message("m1")
+            found = reads.message("i1-m1")
             uow.save(rows.following())
             return found
 
-    assert own.do(both).id == "m1"
+    assert own.do(both).id == "i1-m1"
     assert 2 == own.do(head)
 
 

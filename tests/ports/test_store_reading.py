@@ -111,22 +111,23 @@ def test_work_is_filtered_by_grants(case, query, expected):
 
 
 def test_messages_come_back_whole_and_paged(case):
-    """Messages are listed by id, with every value as it was saved."""
+    """Messages are listed by instance, then by the rest of their ids, with every value as it was saved."""
     full = rows.message("m2", effect=rows.linked(3), attempts=2, token=5, state="leased", leased_until=rows.later(60), last_error="ü")
     dead = rows.message("m0", queued_at=rows.later(1), available_at=rows.later(2), state="dead")
     tie = rows.message("m3")
-    plain = rows.message("m1", effect=Effect(kind="sms", name="code", serial=4, to="helpdesk"))
+    plain = rows.message("m1", "i2", effect=Effect(kind="sms", name="code", serial=4, to="helpdesk"))
+    near = rows.message("m1", "i20")
     case.do(
         lambda store: save(
-            store, rows.first(messages=(dead, tie, full)), rows.first("i2", messages=(replace(plain, instance_id=InstanceId("i2")),))
+            store, rows.first(messages=(dead, tie, full)), rows.first("i2", messages=(plain,)), rows.first("i20", messages=(near,))
         )
     )
     found, sizes = case.do(lambda store: all_pages(store, "messages", MessageQuery(limit=1)))
-    assert [dead, replace(plain, instance_id=InstanceId("i2")), full, tie] == found
-    assert [1, 1, 1, 1] == sizes
-    for query, expected in (({"state": "dead"}, ["m0"]), ({"instance_id": InstanceId("i2")}, ["m1"])):
+    assert [dead, full, tie, plain, near] == found
+    assert [1, 1, 1, 1, 1] == sizes
+    for query, expected in (({"state": "dead"}, [dead]), ({"instance_id": InstanceId("i2")}, [plain])):
         found, _sizes = case.do(lambda store, query=query: all_pages(store, "messages", MessageQuery(**query)))
-        assert expected == [one.id for one in found]
+        assert expected == found
 
 
 @pytest.mark.parametrize("after", ["", "x", "!!!", "bm9uc2Vuc2U=", "W10", "WzFd", "WyJhIiwiYiIsImMiXQ"])
@@ -197,7 +198,7 @@ def test_claim_leases_due_messages_in_order(case):
     case.do(lambda store: save(store, rows.first(messages=messages)))
     leased: Message = replace(messages[2], state="leased", attempts=1, token=1, leased_until=rows.later(61))
     assert (leased,) == tuple(case.do(lambda store: claim(store, 1, limit=1)))
-    assert ["second"] == [one.id for one in case.do(lambda store: claim(store, 1))]
+    assert ["i1-second"] == [one.id for one in case.do(lambda store: claim(store, 1))]
     assert [] == list(case.do(lambda store: claim(store, 1)))
 
 
@@ -242,7 +243,7 @@ def test_message_is_put_back_for_later(case):
     def put_back(store):
         with store.reads() as reads:
             done = reads.put_back(mine, available_at=rows.later(10), error="no route")
-            return done, reads.put_back(mine, available_at=rows.later(10), error="again"), reads.message("m1")
+            return done, reads.put_back(mine, available_at=rows.later(10), error="again"), reads.message("i1-m1")
 
     expected = replace(mine, state="queued", leased_until=None, available_at=rows.later(10), last_error="no route")
     assert (True, False, expected) == case.do(put_back)
@@ -256,8 +257,8 @@ def test_dead_message_can_be_retried(case):
 
     def retry(store):
         with store.reads() as reads:
-            results = [reads.retry(id_, now=rows.later(7)) for id_ in ("dead", "alive", "nobody", "dead")]
-            return results, reads.message("dead"), reads.message("nobody")
+            results = [reads.retry(id_, now=rows.later(7)) for id_ in ("i1-dead", "i1-alive", "i1-nobody", "i1-dead")]
+            return results, reads.message("i1-dead"), reads.message("i1-nobody")
 
     expected = replace(messages[0], state="queued", attempts=0, last_error="", available_at=rows.later(7))
     assert ([True, False, False, False], expected, None) == case.do(retry)

@@ -389,8 +389,8 @@ def test_newer_link_supersedes_queued_older_ones(case):
         with store.reads() as reads:
             return {one.id: one.state for one in reads.messages(MessageQuery()).rows}
 
-    queued = dict.fromkeys(("other_purpose", "plain", "new", "theirs"), "queued")
-    assert {"old": "superseded"} | queued == case.do(states)
+    queued = dict.fromkeys(("i1-other_purpose", "i1-plain", "i1-new", "i2-theirs"), "queued")
+    assert {"i1-old": "superseded"} | queued == case.do(states)
 
 
 def test_report_proves_itself_by_its_token(case):
@@ -402,21 +402,21 @@ def test_report_proves_itself_by_its_token(case):
             return reads.claim(now=rows.NOW, limit=10, lease_seconds=60)
 
     with pytest.raises(ConflictError):
-        case.do(lambda store: save(store, rows.following(settled=("m1", 0, "done"))))
+        case.do(lambda store: save(store, rows.following(settled=("i1-m1", 0, "done"))))
     (leased,) = case.do(lease)
     for token in (leased.token - 1, leased.token + 1):
         with pytest.raises(ConflictError):
-            case.do(lambda store, token=token: save(store, rows.following(settled=("m1", token, "done"), timers_set=(rows.timer(),))))
+            case.do(lambda store, token=token: save(store, rows.following(settled=("i1-m1", token, "done"), timers_set=(rows.timer(),))))
     assert (1, ()) == (case.do(load).situation.instance.head, case.do(load).situation.timers)
-    case.do(lambda store: save(store, rows.following(settled=("m1", leased.token, "done"))))
+    case.do(lambda store: save(store, rows.following(settled=("i1-m1", leased.token, "done"))))
 
     def read(store):
         with store.reads() as reads:
-            return reads.message("m1")
+            return reads.message("i1-m1")
 
     assert replace(leased, state="done", leased_until=None) == case.do(read)
     with pytest.raises(ConflictError):
-        case.do(lambda store: save(store, rows.following(3, settled=("m1", leased.token, "done"))))
+        case.do(lambda store: save(store, rows.following(3, settled=("i1-m1", leased.token, "done"))))
 
 
 def test_unit_without_save_leaves_nothing(case):

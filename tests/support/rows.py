@@ -90,10 +90,10 @@ def timer(key: str = "requested.remind", due_in: float | None = 60.0, **values: 
     return Timer(**(given | values))
 
 
-def message(id_: str = "m1", instance_id: str = "i1", **values: Any) -> Message:
-    """Give a queued message that is due at once."""
+def message(name: str = "m1", instance_id: str = "i1", **values: Any) -> Message:
+    """Give a queued message that is due at once; its id is its instance's, and `name`."""
     given: dict[str, Any] = {
-        "id": id_,
+        "id": f"{instance_id}-{name}",
         "instance_id": InstanceId(instance_id),
         "sequence": 1,
         "effect": Effect(kind="mail", name="welcome"),

@@ -190,7 +190,8 @@ def _message_state(state: str) -> Callable[[Store], None]:
 def _other_message(store: Store) -> None:
     row = store.forger.rows("SELECT * FROM {t}outbox WHERE instance_id = :i", i=store.ids["cid"])[0]
     store.forger.run(
-        f"INSERT INTO {{t}}outbox ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})", **{**row, "id": "another"}
+        f"INSERT INTO {{t}}outbox ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",
+        **{**row, "id": f"{row['id'][:-2]}ff"},
     )
 
 
@@ -294,6 +295,8 @@ TAMPERINGS: tuple[Tampering, ...] = (
     Tampering("outbox", "say of one that it was superseded", _message_state("superseded"), "message:differs"),
     Tampering("outbox", "edit queued_at", _sql("UPDATE {t}outbox SET queued_at = :later WHERE instance_id = :cid"), "message:differs"),
     Tampering("outbox", "move to another entry", _sql("UPDATE {t}outbox SET sequence = 2 WHERE instance_id = :cid"), "message:differs"),
+    Tampering("outbox", "move to another instance", _sql("UPDATE {t}outbox SET instance_id = :ann WHERE instance_id = :cid"), "message:differs"),
+    Tampering("outbox", "name another instance in the id", _sql("UPDATE {t}outbox SET id = :ann || substr(id, 23) WHERE instance_id = :cid"), "message:differs"),
     Tampering("outbox", "delete", _sql("DELETE FROM {t}outbox WHERE instance_id = :cid"), "message:differs"),
     Tampering("outbox", "insert", _other_message, "message:differs"),
     # The tree
@@ -357,8 +360,8 @@ UNDETECTED: tuple[Undetected, ...] = (
     Undetected("timers", "armed_at, base_at, remaining, position",
                _sql("UPDATE {t}timers SET armed_at = :later, base_at = :later, remaining_seconds = 1, position = 9 WHERE instance_id = :bob"),
                "entries say when a deadline is due, not from what it was counted; verifying does not count again"),
-    Undetected("outbox", "available_at, attempts, token, last_error, id",
-               _sql("UPDATE {t}outbox SET available_at = :later, attempts = 9, token = 9, last_error = 'x' WHERE instance_id = :cid"),
+    Undetected("outbox", "available_at, attempts, token, last_error, what follows the instance in an id",
+               _sql("UPDATE {t}outbox SET available_at = :later, attempts = 9, token = 9, last_error = 'x', id = id || '0' WHERE instance_id = :cid"),
                "tries are the worker's own and no part of the history; delaying a message delays it"),
     Undetected("outbox", "params, done, failed of an effect", _effect(params={"x": 1}), "they follow from the definition and stand in no entry"),
     Undetected("work", "anything", _sql("DELETE FROM {t}work WHERE instance_id = :cid"), "it follows from the state; deciding never reads it"),

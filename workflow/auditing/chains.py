@@ -17,7 +17,7 @@ from workflow.auditing.plans import Library
 from workflow.auditing.replay import Replay
 from workflow.auditing.report import Found, Progress, What
 from workflow.errors import ChainBrokenError
-from workflow.ports import SYSTEM, Message, SequencedEntry, Snapshot
+from workflow.ports import SYSTEM, Message, SequencedEntry, Snapshot, instance_of
 from workflow.states.instance import Situation
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class Chains:
         """Verify every history, and that no row stands beside one; what was seen is in `counted`."""
         total = self.snapshot.entry_count()
         situations = _Beside(self.snapshot.situations(), lambda one: one.instance.id)
-        messages = _Beside(self.snapshot.messages(), lambda one: one.instance_id)
+        messages = _Beside(self.snapshot.messages(), lambda one: instance_of(one.id))
         for id_, entries in groupby(self.snapshot.entries(), key=lambda one: one.row.instance_id):
             self._alone(situations.before(id_), messages.before(id_))
             self._history(id_, entries, situations.at(id_), messages.at(id_), total)

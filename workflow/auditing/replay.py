@@ -14,7 +14,7 @@ from typing import Any
 from workflow.audit.canonical import instant
 from workflow.audit.entry import EntryRow
 from workflow.audit.plans import Plan
-from workflow.ports import SYSTEM, Message
+from workflow.ports import SYSTEM, Message, instance_of
 from workflow.states.instance import Instance, Situation, Timer
 from workflow.states.verdict import Kind
 
@@ -154,6 +154,8 @@ class Replay:
             yield sequence, (f"message {told[1]} {told[2]} to {told[3]}", "never queued by this entry", "there")
         queued_at = {effect.sequence: effect.at for effect in self.queued}
         for message in messages:
+            if message.instance_id != (named := instance_of(message.id)):
+                yield message.sequence, (f"instance of message {message.id}", named, message.instance_id)
             at = queued_at.get(message.sequence)
             if at is not None and at != message.queued_at:
                 yield message.sequence, (f"queued_at of message {message.id}", instant(at), instant(message.queued_at))

@@ -85,7 +85,7 @@ def outbox_list(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """List messages in the order in which they were queued."""
+    """List messages by instance, and its own in the order in which they were queued."""
     from workflow.cli import output
     from workflow.cli.opening import opened
     from workflow.ports import MessageQuery

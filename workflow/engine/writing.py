@@ -13,7 +13,18 @@ from typing import Literal
 from workflow.audit.entry import EntryRow, Head, Witnessed, record_step, record_witnessed
 from workflow.engine.sealing import Sealer, unique_values
 from workflow.engine.shelf import InForce
-from workflow.ports import Change, CredentialChange, Loaded, Message, StoredAnswer, UniqueValue, Vault, make_change, make_message
+from workflow.ports import (
+    Change,
+    CredentialChange,
+    Loaded,
+    Message,
+    StoredAnswer,
+    UniqueValue,
+    Vault,
+    make_change,
+    make_message,
+    message_id,
+)
 from workflow.states.definition import Digest, TimerKey
 from workflow.states.effects import Effect, Work
 from workflow.states.instance import ENGINE_ACTOR, ActorId, Instance, InstanceId, Situation, Timer, changed
@@ -185,7 +196,7 @@ class Draft:
             self.superseded[effect.link] = effect.serial
         self.messages.append(
             make_message(
-                id=_message_id(entry, place),
+                id=message_id(entry.instance_id, entry.sequence, entry.entry_hash, place),
                 instance_id=entry.instance_id,
                 sequence=entry.sequence,
                 effect=effect,
@@ -237,11 +248,3 @@ def _is_same_place(before: Situation, after: Situation) -> bool:
     """Tell whether open work stays as it is: it follows from the state, the fields that may be a scope, and the earliest deadline."""
     was, is_ = before.instance, after.instance
     return was.state == is_.state and was.fields == is_.fields and earliest_due_at(before) == earliest_due_at(after)
-
-
-def _message_id(entry: EntryRow, place: int) -> str:
-    """Make an id that sorts by the time of queueing: 14 hexadecimal digits of microseconds, 64 bits of the entry's hash, the place in it.
-
-    The hash covers instance, sequence and everything before it, so no other message has this id, and no chance is asked for.
-    """
-    return f"{int(entry.recorded_at.timestamp() * 1_000_000):014x}{entry.entry_hash[:8].hex()}{place:02x}"

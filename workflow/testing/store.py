@@ -375,7 +375,7 @@ class MemoryReads:
             return True
 
     def messages(self, query: MessageQuery) -> Page[Message]:
-        """List the outbox in the order of queueing."""
+        """List the outbox by id: by instance, then in the order of queueing."""
         with self._lock:
             found = sorted(self._tables.messages.values(), key=lambda one: one.id)
         wanted = [one for one in found if query.state in {None, one.state} and query.instance_id in {None, one.instance_id}]

@@ -121,7 +121,6 @@ def upgrade() -> None:
     )
     _index("outbox_dead", "outbox", ["id"], where="state = 'dead'")
     _index("outbox_due", "outbox", ["due_at", "id"], where="due_at IS NOT NULL")
-    _index("outbox_instance", "outbox", ["instance_id", "id"])
     _table(
         "work",
         _column("instance_id", KEY, primary=True),
