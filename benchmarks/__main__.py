@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,10 +51,16 @@ def _fire(name: str, plain: PlainPostgres | PlainSqlite, url: str, goal: float, 
     for _ in range(1000):  # statements prepared, pages warm, and SQLite's log past its first end: it grows only once
         plain.step(left)
         ours.step(engine, right)
-    # Many rounds, because a disk drifts within seconds; and long ones: plain PostgreSQL does not keep the speed of its first 70 steps.
-    ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, right), rounds=21, count=scale)
-    detail = f"{our:,.0f}/s against {floor:,.0f}/s"
+    with plain.apart() if isinstance(plain, PlainPostgres) else nullcontext("") as placed:
+        ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, right), rounds=21, count=scale)
+    detail = f"{our:,.0f}/s against {floor:,.0f}/s{placed and f'; client and server: {placed}'}"
     yield Figure(f"fire, {name}, 1 caller", ratio, "of plain", f">= {goal}", ratio >= goal, detail)
+    if isinstance(plain, PlainPostgres):
+        for where in (plain.together, nullcontext):
+            with where() as placed:
+                ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, right), rounds=7, count=scale)
+            detail = f"{our:,.0f}/s against {floor:,.0f}/s"
+            yield Figure(f"the same, {name}, {placed or 'as the scheduler likes'}", ratio, "of plain", "(none)", True, detail)
     queued = ours.start(engine, "queued")
     ratio, floor, our = paired(lambda: plain.step(left), lambda: ours.step(engine, queued), rounds=5, count=scale // 2)
     detail = f"{our:,.0f}/s against {floor:,.0f}/s; the floor keeps no queue"

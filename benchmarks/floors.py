@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,6 +84,34 @@ class PlainPostgres:
                 "INSERT INTO plain_timers VALUES (%s, %s, %s) ON CONFLICT (instance_id, name) DO UPDATE SET due_at = excluded.due_at",
                 (id_, "late", now + timedelta(hours=1)),
             )
+
+    @contextmanager
+    def apart(self) -> Iterator[str]:
+        """Keep this process and the server's on a CPU each, as on two machines; left to itself, the scheduler changes its mind."""
+        free = os.sched_getaffinity(0)
+        with self._placed({min(free)}, {max(free)}):
+            yield "a CPU each"
+
+    @contextmanager
+    def together(self) -> Iterator[str]:
+        """Keep this process and the server's on one CPU."""
+        one = {min(os.sched_getaffinity(0))}
+        with self._placed(one, one):
+            yield "one CPU for client and server"
+
+    @contextmanager
+    def _placed(self, client: set[int], servers: set[int]) -> Iterator[None]:
+        rows = self._connection.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'").fetchall()
+        self._connection.commit()
+        places = dict.fromkeys((row[0] for row in rows), servers) | {0: client}
+        before = {pid: os.sched_getaffinity(pid) for pid in places}
+        try:
+            for pid, place in places.items():
+                os.sched_setaffinity(pid, place)
+            yield
+        finally:
+            for pid, place in before.items():
+                os.sched_setaffinity(pid, place)
 
     def close(self) -> None:
         """Close the connection."""

@@ -27,7 +27,7 @@ class Quick:
     text: str = "none"
 
 
-MAKE, COPY = maker(Quick), copier(Quick)
+MAKE, COPY = maker(Quick), copier(Quick, "text")
 
 
 @pytest.mark.parametrize("make", [Quick, MAKE])
@@ -40,7 +40,7 @@ def test_a_quick_value_is_what_the_ordinary_way_makes(make):
     assert type(make(number=1, names={"a": 1}, text="b")) is Quick
 
 
-@pytest.mark.parametrize("made", [Quick(number=1), MAKE(number=1), COPY(Quick(number=1)), replace(Quick(number=1), text="x")])
+@pytest.mark.parametrize("made", [Quick(number=1), MAKE(number=1), COPY(Quick(number=1), text="x"), replace(Quick(number=1), text="x")])
 def test_a_quick_value_is_frozen(made):
     """No field of it can be set or deleted, and none added."""
     with pytest.raises(FrozenInstanceError):
@@ -68,8 +68,11 @@ def test_a_copy_changes_what_it_is_told_to():
     assert other == replace(one, text="new") == Quick(number=1, names={"a": 1}, text="new")
     assert one.text == "none"
     assert copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one  # of our own
-    with pytest.raises(AttributeError):
-        COPY(one, nothing=1)
+    for arguments in ({}, {"text": "new", "number": 2}):
+        with pytest.raises(TypeError):
+            COPY(one, **arguments)
+    with pytest.raises(TypeError, match="Quick has no field 'nothing'"):
+        copier(Quick, "text", "nothing")
 
 
 def test_a_default_that_is_made_is_shown_as_such():

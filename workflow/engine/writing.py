@@ -27,7 +27,7 @@ from workflow.ports import (
 )
 from workflow.states.definition import Digest, TimerKey
 from workflow.states.effects import Effect, Work
-from workflow.states.instance import ENGINE_ACTOR, ActorId, Instance, InstanceId, Situation, Timer, changed
+from workflow.states.instance import ENGINE_ACTOR, ActorId, Instance, InstanceId, Situation, Timer, headed
 from workflow.states.may import earliest_due_at, open_work
 from workflow.states.verdict import Kind, Step
 
@@ -145,7 +145,7 @@ class Draft:
             raise ValueError("There is nothing to save.")
         before, latest = self.loaded.situation, self.latest
         head = self.head
-        instance = changed(latest.instance, head=head.sequence, head_hash=head.hash, recorded_at=self._recorded_at(latest.instance))
+        instance = headed(latest.instance, head=head.sequence, head_hash=head.hash, recorded_at=self._recorded_at(latest.instance))
         timers_set, timers_removed, timers_replacing = _difference(before.timers if before else (), latest.timers)
         sealer = self.sealer
         return make_change(

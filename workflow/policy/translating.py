@@ -6,12 +6,12 @@ Promises: pure; renames are those that a comparison was certain of, and whatever
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workflow.policy.changes import Comparison
 from workflow.states.definition import Definition, EventName, FieldName, StatePath, TimerKey, TimerType
-from workflow.states.instance import Instance, changed
+from workflow.states.instance import Instance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Words:
 
     def instance(self, old: Instance, state: StatePath) -> Instance:
         """Give an onboarding as the new version would have it in a state."""
-        return changed(
+        return replace(
             old,
             definition=self.new.name,
             digest=self.new.digest,

@@ -157,8 +157,12 @@ class Instance:
 make_remaining = maker(Remaining)
 make_timer = maker(Timer)
 make_instance: Callable[..., Instance] = maker(Instance)  # by position: twenty names are dear
-changed: Callable[..., Instance] = copier(Instance)
-"""Gives an instance with some values changed, as `dataclasses.replace` does, for every step."""
+stepped: Callable[..., Instance] = copier(
+    Instance, "state", "version", "fields", "personal", "tallies", "deciders", "serials", "marks", "outcome"
+)
+"""Gives an instance as a step leaves it."""
+headed: Callable[..., Instance] = copier(Instance, "head", "head_hash", "recorded_at")
+"""Gives an instance at another head of its history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from workflow.states.catalogue import Catalogue
 from workflow.states.definition import ActionUse, Definition, EventName, FieldName, TimerKey
 from workflow.states.effects import Effect, make_effect
 from workflow.states.guards import GuardFault
-from workflow.states.instance import ActorId, Event, Plain, Situation, Tally, Timer, changed, make_situation
+from workflow.states.instance import ActorId, Event, Plain, Situation, Tally, Timer, make_situation, stepped
 from workflow.states.machine import Arrow, Choice, Table
 from workflow.states.moves import Move
 from workflow.states.verdict import Kind, Permitted, Step, make_step
@@ -68,7 +68,7 @@ class Making:
         fields, personal_set, personal = self._assign(arrow)  # first: what cannot be computed must not have taken a serial
         effects = tuple([self._effect(use) for use in move.uses])
         timers, armed, disarmed, moved = self._timers(move)
-        after = changed(
+        after = stepped(
             before,
             state=move.leaf,
             version=before.version + 1,

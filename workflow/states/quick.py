@@ -46,12 +46,15 @@ def maker(cls: type[T]) -> type[T]:
     return cast("type[T]", _defined("make", _arguments(cls), lines, cls))
 
 
-def copier(cls: type[T]) -> Callable[..., T]:
-    """Give a function that copies a value with some fields changed: `dataclasses.replace`, at a tenth of its cost."""
+def copier(cls: type[T], *changing: str) -> Callable[..., T]:
+    """Give a function that copies a value with these fields changed: `dataclasses.replace`, at a fifteenth of its cost."""
+    names = [field.name for field in _fields(cls)]
+    if unknown := set(changing) - set(names):
+        raise TypeError(f"{cls.__name__} has no field {min(unknown)!r}")
     lines = ["    made = _new(_twin)"]
-    lines += [f"    made.{field.name} = one.{field.name}" for field in _fields(cls)]
-    lines += ["    for name in changes:", "        _set(made, name, changes[name])", "    made.__class__ = _cls", "    return made"]
-    return _defined("copied", "one, /, **changes", lines, cls)
+    lines += [f"    made.{name} = {name if name in changing else f'one.{name}'}" for name in names]
+    lines += ["    made.__class__ = _cls", "    return made"]
+    return _defined("copied", f"one, /, *, {', '.join(changing)}", lines, cls)
 
 
 def _fields(cls: type[Any]) -> tuple[Field[Any], ...]:
@@ -61,7 +64,7 @@ def _fields(cls: type[Any]) -> tuple[Field[Any], ...]:
 def _defined(name: str, arguments: str, lines: list[str], cls: type[Any]) -> Callable[..., Any]:
     """Write a function, as the standard library writes those of a dataclass; only names of fields become part of it."""
     twin = type(f"{cls.__name__}InTheMaking", (), {"__slots__": tuple(field.name for field in _fields(cls)), "__module__": cls.__module__})
-    names: dict[str, Any] = {"_FACTORY": _FACTORY, "_put": object.__setattr__, "_set": setattr, "_new": object.__new__}
+    names: dict[str, Any] = {"_FACTORY": _FACTORY, "_put": object.__setattr__, "_new": object.__new__}
     names |= {"_cls": cls, "_twin": twin}
     names |= {f"_new_{field.name}": field.default_factory for field in _fields(cls)}
     names |= {f"_default_{field.name}": field.default for field in _fields(cls)}
