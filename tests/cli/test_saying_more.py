@@ -248,22 +248,24 @@ def test_whoever_holds_no_role_is_nobody() -> None:
         actor_of(directory, "eve")
 
 
+def _production(database: str, folder: Path) -> dict[str, str]:
+    """Write the file of an installation's directory, and give the installation's settings."""
+    (folder / "directory.json").write_text('{"roles": {"helpdesk": ["hal"]}}', encoding="utf-8")
+    return {
+        "WORKFLOW_ENVIRONMENT": "production",
+        "WORKFLOW_DATABASE_URL": database,
+        "WORKFLOW_KEYS": typed("keys", "new").out.strip(),
+        "WORKFLOW_BASE_URL": "https://access.example",
+        "WORKFLOW_SMTP_HOST": "127.0.0.1",
+        "WORKFLOW_SMTP_FROM": "no-reply@access.example",
+        "WORKFLOW_DIRECTORY": str(folder / "directory.json"),
+    }
+
+
 def test_an_installation_puts_its_site_together_without_stand_ins(database: str, tmp_path: Path) -> None:
     """In production nothing is simulated: the directory and the programs are those of the settings, and nobody else may come in."""
-    (tmp_path / "directory.json").write_text('{"roles": {"helpdesk": ["hal"]}}', encoding="utf-8")
     (tmp_path / "clients.json").write_text("[]", encoding="utf-8")
-    settings = Settings.read(
-        {
-            "WORKFLOW_ENVIRONMENT": "production",
-            "WORKFLOW_DATABASE_URL": database,
-            "WORKFLOW_KEYS": typed("keys", "new").out.strip(),
-            "WORKFLOW_BASE_URL": "https://access.example",
-            "WORKFLOW_SMTP_HOST": "127.0.0.1",
-            "WORKFLOW_SMTP_FROM": "no-reply@access.example",
-            "WORKFLOW_DIRECTORY": str(tmp_path / "directory.json"),
-            "WORKFLOW_API_CLIENTS": str(tmp_path / "clients.json"),
-        }
-    )
+    settings = Settings.read(_production(database, tmp_path) | {"WORKFLOW_API_CLIENTS": str(tmp_path / "clients.json")})
     with site_of_settings(settings, has_worker=False) as site:
         assert (None, None) == (site.development, site.oidc)
         assert Actor.of("hal", "helpdesk") == site.grants_of("hal")
@@ -314,16 +316,7 @@ def test_a_demo_that_is_kept_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_an_installation_says_what_its_pages_cannot_do_and_stops_when_told(database: str, tmp_path: Path) -> None:
     """In production each setting without which something cannot be done is named; the server starts all the same, and ends with 0."""
-    (tmp_path / "directory.json").write_text('{"roles": {"helpdesk": ["hal"]}}', encoding="utf-8")
-    environ = {
-        "WORKFLOW_ENVIRONMENT": "production",
-        "WORKFLOW_DATABASE_URL": database,
-        "WORKFLOW_KEYS": typed("keys", "new").out.strip(),
-        "WORKFLOW_BASE_URL": "https://access.example",
-        "WORKFLOW_SMTP_HOST": "127.0.0.1",
-        "WORKFLOW_SMTP_FROM": "no-reply@access.example",
-        "WORKFLOW_DIRECTORY": str(tmp_path / "directory.json"),
-    }
+    environ = _production(database, tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = [sys.executable, "-m", "workflow.cli", "serve", "--port", port, "--without-worker"]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.commands import typed
 from tests.support.tampering import Forger
+from tests.support.worlds import OFFICE_DAYS
 from workflow import bootstrap
 from workflow.engine import Engine
 from workflow.engine.directory import FixedDirectory
@@ -22,15 +23,7 @@ from workflow.settings import development_keys
 from workflow.states.instance import Actor, ActorId, Delegation, Event
 from workflow.testing.clock import VirtualClock
 
-OFFICE = """\
-calendar: club-office
-zone: UTC
-working_days: [monday, tuesday, wednesday, thursday, friday]
-hours: {from: 09:00, to: 17:00}
-holidays: {country: BE, language: en_US}
-from: 2026-01-01
-horizon: 2027-12-31
-"""
+OFFICE = f"calendar: club-office\n{OFFICE_DAYS}"
 CLUB = """\
 definition: club
 language: 1

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from tests.support.worlds import OFFICE_DAYS
 from workflow import bootstrap, load
 from workflow.audit.delegations import Delegations
 from workflow.audit.entry import EntryRow
@@ -25,15 +26,7 @@ from workflow.states.instance import Actor, Event, Instance
 from workflow.states.machine import Table
 from workflow.testing.clock import VirtualClock
 
-OFFICE = """\
-calendar: desk-office
-zone: UTC
-working_days: [monday, tuesday, wednesday, thursday, friday]
-hours: {from: 09:00, to: 17:00}
-holidays: {country: BE, language: en_US}
-from: 2026-01-01
-horizon: 2027-12-31
-"""
+OFFICE = f"calendar: desk-office\n{OFFICE_DAYS}"
 DESK = """\
 definition: desk
 language: 1

@@ -27,6 +27,19 @@ from workflow.web.site import create_site
 CHROMIUM = Path("/usr/bin/chromium")
 WIDTHS = (320, 768, 1280)
 SCREENS = Path(__file__).parents[2] / "artefacts" / "screens"
+EVERYBODY = (
+    "/",
+    "/register",
+    "/registered",
+    "/sign-in",
+    "/link-requested",
+    "/password-chosen",
+    "/signed-out",
+    "/cpms",
+    "/help",
+    "/privacy",
+)
+"""Pages before a sign-in."""
 STAFF = {
     "tess": ("network_team:ERKNet",),
     "tom": ("network_team:ERKNet",),

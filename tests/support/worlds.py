@@ -23,6 +23,15 @@ KNOWN = Known(
     actions={kind: ActionSpec(kind=kind) for kind in ("mail", "sms", "push", "alert", "provision")},
 )
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+OFFICE_DAYS = """\
+zone: UTC
+working_days: [monday, tuesday, wednesday, thursday, friday]
+hours: {from: 09:00, to: 17:00}
+holidays: {country: BE, language: en_US}
+from: 2026-01-01
+horizon: 2027-12-31
+"""
+"""A calendar document, but for its first line: its name."""
 
 
 def calendar(**days_off: str) -> Calendar:

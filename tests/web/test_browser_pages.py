@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
-from tests.support.live import SCREENS, WIDTHS, LiveSite, Surfer
+from tests.support.live import EVERYBODY, SCREENS, WIDTHS, LiveSite, Surfer
 from tests.support.onboarding import ERKNET, HAL, TESS, Onboarding
 from workflow.web.pages import SESSION_COOKIE
 
@@ -81,18 +81,7 @@ def test_pages_for_everybody(site: LiveSite, surfer: Callable[..., Surfer]) -> N
     """Pages before a sign-in are accessible, valid, fit every width and are light."""
     jane = site.house.person().registered()
     one = surfer()
-    for path in (
-        "/",
-        "/register",
-        "/registered",
-        "/sign-in",
-        "/link-requested",
-        "/password-chosen",
-        "/signed-out",
-        "/cpms",
-        "/help",
-        "/privacy",
-    ):
+    for path in EVERYBODY:
         look(one, path)
     look(one, site.link(jane.email), name="password")
     look(one, f"/links/k.password.{'a' * 22}.1.{'b' * 43}", name="link-expired")

@@ -9,23 +9,11 @@ from xml.etree.ElementTree import Element
 import html5lib
 import pytest
 
-from tests.support.live import LiveSite, Surfer
+from tests.support.live import EVERYBODY, LiveSite, Surfer
 from tests.support.onboarding import ERKNET, HAL, TESS, Onboarding
 from workflow.web.pages import SESSION_COOKIE
 
 ENGLISH = re.compile(r"\b(the|your|with|of|this|are|not|you|has|have|from|is|one|and)\b", re.IGNORECASE)
-EVERYBODY = (
-    "/",
-    "/register",
-    "/registered",
-    "/sign-in",
-    "/link-requested",
-    "/password-chosen",
-    "/signed-out",
-    "/cpms",
-    "/help",
-    "/privacy",
-)
 ACCOUNT = ("", "/password", "/phone", "/device", "/authenticator", "/remove/totp")
 OFFICE = ("", "/requests", "/board", "/delegations", "/roles", "/definitions", "/definitions/cpms-access")
 
