@@ -70,6 +70,14 @@ def test_good_guards_have_no_findings(guard: str):
     assert [] == codes(states)
 
 
+@pytest.mark.parametrize("guard", ["facts.password.ok", "facts . password.ok", "'!facts\n          .password.ok'"])
+def test_a_guard_that_reads_what_the_checks_found_shuts_the_door(guard: str):
+    """Blanks around the points of a name make no other name of it."""
+    states = one_state(f"event: sign\n        target: done\n        guard: {guard}")
+
+    assert [] == codes(states)
+
+
 @pytest.mark.parametrize(
     ("event", "assignment"),
     [

@@ -10,6 +10,7 @@ from functools import partial
 
 from workflow.states.definition import ActionUse, Definition, EventName, EventType, Transition
 from workflow.states.findings import Findings
+from workflow.states.guards import mentions
 from workflow.states.parse import Parsed
 from workflow.states.reach import Edge, Graph
 
@@ -83,7 +84,7 @@ def _check_open_door(parsed: Parsed, transition: Transition, findings: Findings)
     is_open = any(definition.roles[name].is_anyone for name in event.by if name in definition.roles)
     if not is_open or not event.checks or transition is definition.start or transition.event == definition.start.event:
         return
-    if not any("facts." in rule.source for rule in transition.guards):
+    if not any(mentions(rule.source, "facts") for rule in transition.guards):
         message = f"Anyone may fire {event.name!r}, and no guard here reads what its checks found (`facts.{event.checks[0]}...`)."
         findings.note(parsed.transition(transition), "unguarded-door", message)
 

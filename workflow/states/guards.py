@@ -162,6 +162,11 @@ def _located(text: str) -> GuardError:
     return GuardError(message, line=int(line), column=max(int(column), 1))
 
 
+def mentions(source: str, namespace: str) -> bool:
+    """Tell whether an expression names anything of a namespace (``facts``, ``event``, ``instance``), outside its texts."""
+    return any(dotted.split(".")[0].strip() == namespace for dotted in _DOTTED.findall(_NOT_CODE.sub("''", source)))
+
+
 def _mentioned(source: str, leaves: Mapping[str, CelType]) -> tuple[str, ...]:
     """Name the leaves an expression mentions; a method call on a leaf (``instance.name.size()``) mentions the leaf."""
     found: dict[str, None] = {}
