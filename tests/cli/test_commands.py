@@ -8,13 +8,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
+import orjson
 import pytest
+from starlette.requests import Request
 
 from tests.support.commands import Said, program_environment, workflow
 from tests.support.workers import WAITING
 from workflow.settings import MasterKey
+from workflow.states.instance import Actor
+from workflow.web.api.clients import Clients
 
 ROOT = Path(__file__).resolve().parents[2]
 PERSON = (
@@ -273,6 +278,22 @@ def test_a_new_key_is_a_key() -> None:
     assert MasterKey.read(made[0]) != MasterKey.read(made[1])
     assert workflow("keys", "new", "--kid", "k2", "--json").data["kid"] == "k2"
     assert workflow("keys", "new", "--kid", "K 2").code == 2
+
+
+def test_a_new_client_is_one_that_the_file_takes(tmp_path: Path) -> None:
+    """`keys client` prints a token and what the file of clients wants of it, without the token."""
+    command = ("keys", "client", "crm", "--actor", "client:crm", "--role", "reception:north")
+    said = workflow(*command, "--json").data
+    assert said["token"] not in str(said["client"])
+    (tmp_path / "clients.json").write_bytes(orjson.dumps([said["client"]]))
+    request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {said['token']}".encode())]})
+    assert Actor.of("client:crm", "reception:north") == Clients.read(tmp_path / "clients.json")(request)
+    token, client = workflow(*command).out.splitlines()
+    assert token.split()[1] != said["token"]
+    assert sha256(token.split()[1].encode()).hexdigest() == orjson.loads(client.split(maxsplit=1)[1])["sha256"]
+    wrong = workflow("keys", "client", "x!", "--actor", "client:x")
+    assert (5, True) == (wrong.code, is_plain(wrong))
+    assert "name is missing or is not 1 to 64" in wrong.err
 
 
 # Everywhere

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflow.cli.exits import FINDINGS
-from workflow.cli.options import ActorOption, After, Database, Json, Limit, a_person
+from workflow.cli.options import ActorOption, After, Database, Json, Limit, Roles, a_person
 
 if TYPE_CHECKING:
     from workflow.ports import Message
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     db.command("upgrade")(db_upgrade)
     db.command("check")(db_check)
     keys.command("new")(keys_new)
+    keys.command("client")(keys_client)
     app.add_typer(outbox, name="outbox")
     app.add_typer(db, name="db")
     app.add_typer(keys, name="keys")
@@ -223,6 +224,33 @@ def keys_new(
         output.emit({"kid": made.kid, "key": made.write()})
     else:
         sys.stdout.write(f"{made.write()}\n")
+
+
+def keys_client(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the program is called.")],
+    actor: ActorOption,
+    role: Roles = None,
+    json: Json = False,
+) -> None:
+    """Print a new token for a program that uses the HTTP API, and its line for the file of WORKFLOW_API_CLIENTS.
+
+    The token is shown this once; the file has only its digest.
+    """
+    import sys
+
+    import orjson
+
+    from workflow.cli import output
+    from workflow.cli.serving import require_extra
+
+    require_extra()
+    from workflow.web.api.clients import new_client
+
+    token, client = new_client(name, actor=actor, roles=role or ())
+    if json:
+        output.emit({"token": token, "client": client})
+    else:
+        sys.stdout.write(f"token   {token}\nclient  {orjson.dumps(client).decode()}\n")  # whole lines, to be copied
 
 
 def _became(message: Message) -> str:

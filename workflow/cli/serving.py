@@ -51,7 +51,7 @@ def serve(
     from workflow.cli import output
     from workflow.cli.performing import log_to_stderr
 
-    _require_extra()
+    require_extra()
     settings = _settings(database, host=host, port=port)
     if not settings.is_production and host not in LOOPBACK:
         raise SettingsError(
@@ -79,7 +79,7 @@ def _lacking(settings: Settings) -> Iterator[str]:
         yield "Behind a proxy everybody seems to come from one address, and attempts are counted by it: set WORKFLOW_TRUSTED_PROXIES."
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
     """Say what to install where the pages' libraries are missing."""
     from importlib.util import find_spec
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -88,6 +88,19 @@ def new_token() -> tuple[str, str]:
     """Make a token, shown once to whoever sets up the client, and its digest for the file."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return token, sha256(token.encode()).hexdigest()
+
+
+def new_client(name: str, *, actor: str, roles: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+    """Make a token, shown once, and the client of it as the file has it.
+
+    Raises:
+        SettingsError: name, actor or a role is not one that the file takes.
+    """
+    token, digest = new_token()
+    made = {"name": name, "sha256": digest, "actor": actor, "roles": [*roles]}
+    if faults := [*_faults_of(made)]:
+        raise SettingsError(f"This is no client: {'; '.join(faults)}.")
+    return token, made
 
 
 def _client(given: dict[str, Any]) -> Client:
